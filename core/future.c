@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What all futures have in common: references, settling, observers, cancelling.
+ *
+ * Happy path: made pending with two references, watched by jobs, settled once, read or taken, and
+ * freed with the last reference. Settling only moves the waiting jobs to the ready list; freeing only
+ * puts what needs user code (an object to destroy, an error to report) on the list of the dead, which
+ * the loop visits each turn. So both are safe wherever they happen, and neither can fail.
+ *
+ * Errors that arise before there is a future are static futures, one for each code: they need no
+ * memory, so that a function that returns futures always can.
+ */
+#include "future_int.h"
+
+#include "loop_int.h"
+
+/* ---- Errors that need no memory ------------------------------------------------------------------ */
+
+static const struct ouro__kind failed_kind = {.name = "failed"};
+
+#define FAILED(code)                                                                   \
+    {                                                                                  \
+        .kind = &failed_kind, .refs = 1, .state = OURO_ERROR, .flags = OURO__IMMORTAL, \
+        .result = {.n = -(code)},                                                      \
+    }
+
+/* -EINVAL comes first: it also stands for a code that is missing here. */
+static ouro_future failures[] = {
+    FAILED(EINVAL), FAILED(ENOMEM),  FAILED(EPERM), FAILED(ECHILD),
+    FAILED(EXDEV),  FAILED(EDEADLK), FAILED(EBUSY), FAILED(ESHUTDOWN),
+};
+
+ouro_future *ouro__failed(int rc)
+{
+    for (size_t i = 0; i < sizeof(failures) / sizeof(*failures); i++)
+        if (failures[i].result.n == rc)
+            return &failures[i];
+    assert(rc == -EINVAL); /* else a code is missing above */
+    return failures;
+}
+
+/* ---- Life --------------------------------------------------------------------------------------- */
+
+void ouro__future_init(ouro_future *f, ouro_loop *loop, const struct ouro__kind *kind)
+{
+    f->kind = kind;
+    f->loop = loop;
+    f->refs = 2;
+    f->state = OURO_PENDING;
+    f->flags = 0;
+    f->spare = 0;
+    ouro__list_init(&f->waiters);
+    f->result = (ouro_result){0, NULL};
+    f->ptr_free = NULL;
+    ouro__list_push(&loop->futures, &f->all);
+    f->origin = loop->debug ? ouro__origin_new(loop) : NULL;
+    loop->pending++;
+    loop->futures_live++;
+    loop->handles++;
+}
+
+void *ouro__future_new(ouro_loop *loop, const struct ouro__kind *kind)
+{
+    ouro_future *f = ouro__slab_alloc(&loop->slab, kind->size);
+    if (f)
+        ouro__future_init(f, loop, kind);
+    return f;
+}
+
+static void future_free(ouro_future *f)
+{
+    ouro_loop *loop = f->loop;
+    if (f->origin)
+        ouro__origin_free(f->origin);
+    ouro__list_remove(&f->all);
+    ouro__slab_free(&loop->slab, f, f->kind->size);
+    loop->futures_live--;
+    ouro__loop_handle_gone(loop);
+}
+
+void ouro__future_discard(ouro_future *f)
+{
+    f->loop->pending--;
+    future_free(f);
+}
+
+void ouro__fd_result(void *unused)
+{
+    (void)unused;
+}
+
+void ouro__result_destroy(ouro_loop *loop, ouro_result result, ouro_free_fn *ptr_free)
+{
+    if (ptr_free == ouro__fd_result) {
+        loop->ops.live_fds--;
+        loop->driver->ops->close_fd(loop->driver, (int)result.n);
+    } else if (ptr_free && result.ptr) {
+        ptr_free(result.ptr);
+    }
+}
+
+static bool unread_error(const ouro_future *f)
+{
+    return f->state == OURO_ERROR && !(f->flags & OURO__READ);
+}
+
+static bool owns_object(const ouro_future *f)
+{
+    return f->ptr_free && !(f->flags & OURO__TAKEN);
+}
+
+/* What needs user code, for a future with no references. */
+static void bury(ouro_future *f)
+{
+    if (unread_error(f))
+        ouro__report_future(f, OURO_REPORT_UNREAD_ERROR, f->result.n,
+                            "failed, and nobody asked for its result");
+    if (owns_object(f))
+        ouro__result_destroy(f->loop, f->result, f->ptr_free);
+    future_free(f);
+}
+
+void ouro__future_release(ouro_future *f)
+{
+    assert(f->state != OURO_PENDING);
+    ouro_loop *loop = f->loop;
+    if (!unread_error(f) && !owns_object(f)) {
+        future_free(f);
+        return;
+    }
+    if (!loop->thread) {
+        bury(f); /* the loop is closed: there is no later */
+        return;
+    }
+    ouro__list_remove(&f->all);
+    ouro__list_push(&loop->dead, &f->all);
+}
+
+void ouro__loop_bury(ouro_loop *loop)
+{
+    struct ouro__link dead;
+    ouro__list_init(&dead);
+    ouro__list_splice(&dead, &loop->dead);
+    while (!ouro__list_empty(&dead))
+        bury(OURO__CONTAINER(dead.next, ouro_future, all));
+}
+
+int ouro__future_check(const ouro_future *f)
+{
+    if (!f)
+        return -EINVAL;
+    if (f->flags & OURO__IMMORTAL)
+        return 0;
+    if (!ouro__loop_is_here(f->loop))
+        return -EXDEV;
+    return ouro__loop_forked(f->loop) ? -ECHILD : 0;
+}
+
+/* Whether the calling thread may touch the count of @f, which it may also after the loop's close. */
+static bool may_release(ouro_future *f)
+{
+    if (ouro__loop_forked(f->loop))
+        return false;
+    if (ouro__loop_is_here(f->loop) || !f->loop->thread)
+        return true;
+    if (ouro__this_loop)
+        ouro__report(ouro__this_loop,
+                     &(ouro_report){.kind = OURO_REPORT_WRONG_THREAD,
+                                    .what = f->kind->name,
+                                    .message = "released by a thread that does not own it"});
+    return false;
+}
+
+ouro_future *ouro_ref(ouro_future *f)
+{
+    if (f && ((f->flags & OURO__IMMORTAL) || may_release(f)))
+        ouro__ref(f);
+    return f;
+}
+
+ouro_future *ouro_unref(ouro_future *f)
+{
+    if (f && ((f->flags & OURO__IMMORTAL) || may_release(f)))
+        ouro__unref(f);
+    return NULL;
+}
+
+void ouro_detach(ouro_future *f)
+{
+    ouro_unref(f);
+}
+
+/* ---- Settling and reading ------------------------------------------------------------------------- */
+
+void ouro__settle(ouro_future *f, ouro_state state, int64_t n)
+{
+    assert(f->state == OURO_PENDING);
+    assert(state != OURO_PENDING);
+    ouro_loop *loop = f->loop;
+    f->state = (uint8_t)state;
+    f->result.n = n;
+    loop->pending--;
+    ouro__list_splice(&loop->ready, &f->waiters);
+    ouro__unref(f);
+}
+
+ouro_result ouro__take(ouro_future *f)
+{
+    assert(f->state != OURO_PENDING);
+    if (f->flags & OURO__IMMORTAL)
+        return f->result;
+    ouro_result result = f->result;
+    if (owns_object(f) && f->ptr_free == ouro__fd_result)
+        f->loop->ops.live_fds--;
+    f->flags |= OURO__READ | OURO__TAKEN;
+    f->result.ptr = NULL;
+    return result;
+}
+
+void ouro__settle_as(ouro_future *f, ouro_future *inner)
+{
+    assert(inner->state != OURO_PENDING);
+    if (inner->state == OURO_CANCELLED) {
+        bool asked = f->flags & OURO__CANCEL_ASKED;
+        ouro__settle(f, asked ? OURO_CANCELLED : OURO_ERROR,
+                     asked ? -ECANCELED : -OURO_ECHILDCANCELLED);
+        return;
+    }
+    if (owns_object(inner)) {
+        f->ptr_free = inner->ptr_free;
+        f->result.ptr = inner->result.ptr;
+        inner->flags |= OURO__TAKEN;
+        inner->result.ptr = NULL;
+    }
+    if (!(inner->flags & OURO__IMMORTAL))
+        inner->flags |= OURO__READ;
+    ouro__settle(f, (ouro_state)inner->state, inner->result.n);
+}
+
+ouro_state ouro_future_state(const ouro_future *f)
+{
+    return f ? (ouro_state)f->state : OURO_ERROR;
+}
+
+static int64_t readable(const ouro_future *f)
+{
+    int rc = ouro__future_check(f);
+    if (rc < 0)
+        return rc;
+    if (f->state == OURO_PENDING)
+        return -EAGAIN;
+    return f->flags & OURO__TAKEN ? -EALREADY : 0;
+}
+
+ouro_result ouro_future_result(ouro_future *f)
+{
+    int64_t rc = readable(f);
+    if (rc < 0)
+        return (ouro_result){rc, NULL};
+    if (!(f->flags & OURO__IMMORTAL))
+        f->flags |= OURO__READ;
+    return f->result;
+}
+
+ouro_result ouro_future_take(ouro_future *f)
+{
+    int64_t rc = readable(f);
+    return rc < 0 ? (ouro_result){rc, NULL} : ouro__take(f);
+}
+
+void ouro__watch(ouro_future *f, struct ouro__job *job)
+{
+    if (f->state == OURO_PENDING)
+        ouro__list_push(&f->waiters, &job->link);
+    else
+        ouro__ready(ouro__this_loop, job);
+}
+
+static const struct ouro__kind ready_kind = {.name = "ready", .size = sizeof(ouro_future)};
+
+ouro_future *ouro_ready(int64_t n)
+{
+    ouro_loop *loop;
+    int rc = ouro__loop_here(&loop);
+    if (rc < 0)
+        return ouro__failed(rc);
+    ouro_future *f = ouro__future_new(loop, &ready_kind);
+    if (!f)
+        return ouro__failed(-ENOMEM);
+    ouro__settle_n(f, n);
+    return f;
+}
+
+/* ---- Cancelling ----------------------------------------------------------------------------------- */
+
+void ouro__cancel_chain(ouro_future *f)
+{
+    while (f && f->state == OURO_PENDING && !(f->flags & OURO__CANCEL_ASKED)) {
+        f->flags |= OURO__CANCEL_ASKED;
+        f = f->kind->cancel(f);
+    }
+}
+
+/* Chains are followed in a loop and forks queue up, so that the depth of what waits for what costs no
+ * stack: the caller may be a task with little of it. */
+void ouro__cancel(ouro_future *f)
+{
+    if (f->flags & OURO__IMMORTAL)
+        return;
+    ouro_loop *loop = f->loop;
+    ouro__cancel_chain(f);
+    struct ouro__link *link;
+    while ((link = ouro__list_pop(&loop->cancelling))) {
+        struct ouro__job *fork = OURO__CONTAINER(link, struct ouro__job, link);
+        fork->run(fork);
+    }
+}
+
+int ouro_cancel(ouro_future *f)
+{
+    int rc = ouro__future_check(f);
+    if (rc < 0)
+        return rc;
+    if (f->state != OURO_PENDING || (f->flags & OURO__CANCEL_ASKED))
+        return 0;
+    ouro__cancel(f);
+    return 1;
+}
+
+ouro_future *ouro__combine_failed(ouro_future *const *fs, size_t n, int rc)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (ouro__future_check(fs[i]) < 0)
+            continue;
+        ouro__cancel(fs[i]);
+        if (ouro__this_loop->task && fs[i] != &ouro__this_loop->task->f)
+            ouro__task_wait(ouro__this_loop->task, fs[i]);
+        ouro__unref(fs[i]);
+    }
+    return ouro__failed(rc);
+}
+
+/* ---- Observers ------------------------------------------------------------------------------------ */
+
+struct observer {
+    struct ouro__job job;
+    ouro_future *f; /* a reference */
+    ouro_done_fn *fn;
+    void *arg;
+    struct ouro__locals *locals;
+};
+
+static void observer_free(ouro_loop *loop, struct observer *o)
+{
+    ouro__unref(o->f);
+    ouro__slab_free(&loop->slab, o, sizeof(*o));
+}
+
+static void observer_run(struct ouro__job *job)
+{
+    struct observer *o = OURO__CONTAINER(job, struct observer, job);
+    ouro_loop *loop = ouro__this_loop;
+    struct ouro__locals *before = ouro__callback_enter(loop, (void (*)(void))o->fn, o->locals);
+    o->fn(o->f, o->arg);
+    ouro__callback_leave(loop, before);
+    observer_free(loop, o);
+}
+
+int ouro_on_done(ouro_future *f, ouro_done_fn *fn, void *arg)
+{
+    int rc = fn ? ouro__future_check(f) : -EINVAL;
+    if (rc < 0)
+        return rc;
+    ouro_loop *loop;
+    rc = ouro__loop_here(&loop);
+    if (rc < 0)
+        return rc;
+    struct observer *o = ouro__slab_alloc(&loop->slab, sizeof(*o));
+    if (!o)
+        return -ENOMEM;
+    *o = (struct observer){
+        .job = {.run = observer_run},
+        .f = ouro__ref(f),
+        .fn = fn,
+        .arg = arg,
+        .locals = ouro__locals_ref(ouro__locals_current(loop)),
+    };
+    ouro__watch(f, &o->job);
+    return 0;
+}
+
+static struct observer *find_observer(struct ouro__link *list, const ouro_future *f,
+                                      ouro_done_fn *fn, const void *arg)
+{
+    OURO__LIST_FOR (link, list) {
+        struct ouro__job *job = OURO__CONTAINER(link, struct ouro__job, link);
+        struct observer *o = OURO__CONTAINER(job, struct observer, job);
+        if (job->run == observer_run && o->f == f && o->fn == fn && o->arg == arg)
+            return o;
+    }
+    return NULL;
+}
+
+int ouro_off_done(ouro_future *f, ouro_done_fn *fn, void *arg)
+{
+    int rc = ouro__future_check(f);
+    if (rc < 0)
+        return rc;
+    ouro_loop *loop = ouro__this_loop;
+    if (!loop)
+        return 0;
+    struct observer *o = f->state == OURO_PENDING ? find_observer(&f->waiters, f, fn, arg) : NULL;
+    if (!o)
+        o = find_observer(&loop->batch, f, fn, arg);
+    if (!o)
+        o = find_observer(&loop->ready, f, fn, arg);
+    if (!o)
+        return 0;
+    ouro__list_remove(&o->job.link);
+    ouro__locals_unref(loop, o->locals);
+    observer_free(loop, o);
+    return 1;
+}

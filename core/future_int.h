@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef OURO_FUTURE_INT_H
+#define OURO_FUTURE_INT_H
+
+/*
+ * What every kind of future shares.
+ *
+ * A pending future holds one reference on itself, which settling drops: work under way needs nobody
+ * to hold on to it. Whoever waits has a job in `waiters`; settling moves those jobs to the loop's
+ * ready list, and that is all it does, so it can be called from anywhere.
+ */
+
+#include "list.h"
+
+#include <ouro/future.h>
+#include <ouro/loop.h>
+
+struct ouro__origin;
+
+/* What distinguishes a sleep from a task. */
+struct ouro__kind {
+    const char *name;
+    size_t size;
+
+    /* Stop, as far as that is possible: settle now, or see to it that it settles later, or pass the
+     * request on. Called once, on a pending future. Returns the future to cancel next, or NULL. Runs no
+     * user code, and may not call ouro__cancel(). */
+    ouro_future *(*cancel)(ouro_future *f);
+};
+
+enum {
+    OURO__CANCEL_ASKED = 1 << 0, /* ouro_cancel() reached it */
+    OURO__READ = 1 << 1,         /* somebody saw the result */
+    OURO__TAKEN = 1 << 2,        /* and took it away */
+    OURO__IMMORTAL = 1 << 3,     /* static: not counted, never changed, of no loop */
+    OURO__MARK = 1 << 4,         /* for finding a future twice in one array */
+    OURO__KIND_1 = 1 << 5,       /* the rest means what its kind says */
+    OURO__KIND_2 = 1 << 6,
+    OURO__KIND_3 = 1 << 7,
+};
+
+struct ouro_future {
+    const struct ouro__kind *kind;
+    ouro_loop *loop;
+    uint32_t refs;
+    uint8_t state; /* ouro_state */
+    uint8_t flags;
+    uint16_t spare;
+    struct ouro__link waiters;
+    ouro_result result;
+    ouro_free_fn *ptr_free; /* of result.ptr, or ouro__fd_result */
+    struct ouro__link all;  /* in the loop's list of futures, then of dead ones */
+    struct ouro__origin *origin;
+};
+
+/* Marks a result whose n is a descriptor to be closed if nobody takes it. Never called. */
+void ouro__fd_result(void *unused);
+
+/* ---- Life ------------------------------------------------------------------------------------- */
+
+/* The future's own fields, pending, with two references: the caller's and its own. */
+void ouro__future_init(ouro_future *f, ouro_loop *loop, const struct ouro__kind *kind);
+
+/* Memory of @kind's size from the loop, initialised as above; NULL when there is none. */
+void *ouro__future_new(ouro_loop *loop, const struct ouro__kind *kind);
+
+/* Undo ouro__future_new() for a future nobody has seen. */
+void ouro__future_discard(ouro_future *f);
+
+/* A future that has failed with @rc; static, so this always works. */
+ouro_future *ouro__failed(int rc);
+
+/* 0, or why @f cannot be used here: -EINVAL, -EXDEV, -ECHILD. */
+int ouro__future_check(const ouro_future *f);
+
+void ouro__future_release(ouro_future *f);
+
+static inline ouro_future *ouro__ref(ouro_future *f)
+{
+    if (!(f->flags & OURO__IMMORTAL))
+        f->refs++;
+    return f;
+}
+
+static inline void ouro__unref(ouro_future *f)
+{
+    if (f->flags & OURO__IMMORTAL)
+        return;
+    assert(f->refs > 0);
+    if (--f->refs == 0)
+        ouro__future_release(f);
+}
+
+/* ---- Settling ---------------------------------------------------------------------------------- */
+
+/* Make @f final and wake whoever waits. @f may be gone afterwards unless the caller has a reference. */
+void ouro__settle(ouro_future *f, ouro_state state, int64_t n);
+
+/* Settle with n alone: a value, or an error. */
+static inline void ouro__settle_n(ouro_future *f, int64_t n)
+{
+    ouro__settle(f, n < 0 ? OURO_ERROR : OURO_VALUE, n);
+}
+
+/* Settle @f as @inner did, and move its object over. A cancel of @inner that @f was not asked for is
+ * the error -OURO_ECHILDCANCELLED. */
+void ouro__settle_as(ouro_future *f, ouro_future *inner);
+
+/* Have @job run in the turn after @f has settled. */
+void ouro__watch(ouro_future *f, struct ouro__job *job);
+
+/* Ask a future, and what it passes the request on to, to stop; no effect on one that has settled. */
+void ouro__cancel(ouro_future *f);
+
+/* The same for one of several that a future waits for: to be called from a job in the loop's list
+ * `cancelling`, where a kind's cancel() puts it when it has more than one to pass the request on to. */
+void ouro__cancel_chain(ouro_future *f);
+
+/* Read and take without the checks; @f has settled. */
+ouro_result ouro__take(ouro_future *f);
+
+/* Destroy the object or close the descriptor of a result nobody took. */
+void ouro__result_destroy(ouro_loop *loop, ouro_result result, ouro_free_fn *ptr_free);
+
+/* A combinator cannot be had: cancel its parts, in a task wait until they have settled, and give up
+ * their references. Parts that are not this loop's are left alone. */
+ouro_future *ouro__combine_failed(ouro_future *const *fs, size_t n, int rc);
+
+#endif

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ouro_gather(): several futures as one.
+ *
+ * A job watches each child. Outcomes are noted as they come; objects stay in the children until the
+ * gather settles, and then go to the caller or are destroyed together. A gather that settles early
+ * (FIRST_ERROR) lets go of the caller's array and lives on, unseen, until its last child is in.
+ * No memory is the only failure, and then no child is left running unattended.
+ */
+#include "loop_int.h"
+
+struct gather;
+
+struct child {
+    struct ouro__job job;
+    ouro_future *f; /* a reference */
+    struct gather *gather;
+};
+
+struct gather {
+    ouro_future f;
+    struct ouro__job fork; /* passes a cancel on to the children */
+    ouro_result *results;  /* the caller's; NULL: unwanted, or no longer lent */
+    size_t n;
+    size_t unfinished;
+    int64_t error;        /* the first real one, 0: none */
+    bool child_cancelled; /* by somebody else */
+    bool stopping;        /* the children have been cancelled by us */
+    ouro_gather_mode mode;
+    struct child *children; /* gone when the last is in */
+};
+
+static bool asked(const struct gather *g)
+{
+    return g->f.flags & OURO__CANCEL_ASKED;
+}
+
+static int64_t outcome(const struct gather *g, const ouro_future *f)
+{
+    if (f->state == OURO_PENDING)
+        return -EAGAIN;
+    if (f->state == OURO_CANCELLED)
+        return g->stopping || asked(g) ? -ECANCELED : -OURO_ECHILDCANCELLED;
+    return f->result.n;
+}
+
+/* Fill the caller's array for the last time. Objects go along only with success. */
+static void deliver(struct gather *g, bool success)
+{
+    for (size_t i = 0; g->results && i < g->n; i++) {
+        ouro_future *f = g->children[i].f;
+        if (f->state == OURO_PENDING) /* FIRST_ERROR: the others have been noted on the way */
+            g->results[i] = (ouro_result){-EAGAIN, NULL};
+        else if (success && f->state == OURO_VALUE && !(f->flags & OURO__TAKEN))
+            g->results[i] = ouro__take(f);
+        else
+            g->results[i].ptr = NULL;
+    }
+    g->results = NULL;
+}
+
+static void settle(struct gather *g, ouro_state state, int64_t n)
+{
+    deliver(g, state == OURO_VALUE);
+    ouro__settle(&g->f, state, n);
+}
+
+/* The last child is in. */
+static void finish(struct gather *g)
+{
+    if (g->f.state == OURO_PENDING) {
+        if (asked(g))
+            settle(g, OURO_CANCELLED, -ECANCELED);
+        else if (g->mode != OURO_GATHER_COLLECT && g->error)
+            settle(g, OURO_ERROR, g->error);
+        else if (g->mode != OURO_GATHER_COLLECT && g->child_cancelled)
+            settle(g, OURO_ERROR, -OURO_ECHILDCANCELLED);
+        else
+            settle(g, OURO_VALUE, 0);
+    }
+    for (size_t i = 0; i < g->n; i++)
+        ouro__unref(g->children[i].f);
+    ouro__slab_free(&g->f.loop->slab, g->children, g->n * sizeof(struct child));
+    ouro__unref(&g->f);
+}
+
+static void stop_children(struct gather *g)
+{
+    g->stopping = true;
+    for (size_t i = 0; i < g->n; i++)
+        ouro__cancel(g->children[i].f);
+}
+
+static void child_failed(struct gather *g, int64_t n)
+{
+    bool first = !g->error && !g->child_cancelled;
+    if (n == -OURO_ECHILDCANCELLED)
+        g->child_cancelled = true;
+    else if (n != -ECANCELED && !g->error)
+        g->error = n;
+    if (!first || asked(g) || g->f.state != OURO_PENDING)
+        return;
+    if (g->mode == OURO_GATHER_ALL)
+        stop_children(g);
+    else if (g->mode == OURO_GATHER_FIRST_ERROR)
+        settle(g, OURO_ERROR, n);
+}
+
+static void child_settled(struct ouro__job *job)
+{
+    struct child *child = OURO__CONTAINER(job, struct child, job);
+    struct gather *g = child->gather;
+    ouro_future *f = child->f;
+    int64_t n = outcome(g, f);
+    if (!(f->flags & OURO__IMMORTAL))
+        f->flags |= OURO__READ;
+    if (g->results)
+        g->results[child - g->children].n = n;
+    if (n < 0)
+        child_failed(g, n);
+    if (--g->unfinished == 0)
+        finish(g);
+}
+
+static void cancel_children(struct ouro__job *fork)
+{
+    struct gather *g = OURO__CONTAINER(fork, struct gather, fork);
+    for (size_t i = 0; i < g->n; i++)
+        if (!(g->children[i].f->flags & OURO__IMMORTAL))
+            ouro__cancel_chain(g->children[i].f);
+}
+
+static ouro_future *gather_cancel(ouro_future *f)
+{
+    struct gather *g = OURO__CONTAINER(f, struct gather, f);
+    ouro__list_push(&f->loop->cancelling, &g->fork.link);
+    return NULL;
+}
+
+/* Futures that are in @fs for a second time get a reference of their own: a caller with one reference
+ * gave just that one. */
+static void adopt(struct gather *g, ouro_future *const *fs)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        struct child *child = &g->children[i];
+        *child = (struct child){.job = {.run = child_settled}, .f = fs[i], .gather = g};
+        if (fs[i]->flags & OURO__MARK)
+            ouro__ref(fs[i]);
+        else if (!(fs[i]->flags & OURO__IMMORTAL))
+            fs[i]->flags |= OURO__MARK;
+        if (g->results)
+            g->results[i] = (ouro_result){-EAGAIN, NULL};
+    }
+    for (size_t i = 0; i < g->n; i++) {
+        if (!(fs[i]->flags & OURO__IMMORTAL))
+            fs[i]->flags &= (uint8_t)~OURO__MARK;
+        ouro__watch(fs[i], &g->children[i].job);
+    }
+}
+
+static int check(ouro_future *const *fs, size_t n, ouro_gather_mode mode)
+{
+    if ((!fs && n) || mode > OURO_GATHER_FIRST_ERROR)
+        return -EINVAL;
+    for (size_t i = 0; i < n; i++) {
+        int rc = ouro__future_check(fs[i]);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static const struct ouro__kind gather_kind = {
+    .name = "gather",
+    .size = sizeof(struct gather),
+    .cancel = gather_cancel,
+};
+
+static struct gather *gather_new(ouro_loop *loop, size_t n)
+{
+    if (n > SIZE_MAX / sizeof(struct child))
+        return NULL;
+    struct child *children = ouro__slab_alloc(&loop->slab, n * sizeof(*children));
+    if (!children)
+        return NULL;
+    struct gather *g = ouro__future_new(loop, &gather_kind);
+    if (!g) {
+        ouro__slab_free(&loop->slab, children, n * sizeof(*children));
+        return NULL;
+    }
+    ouro__ref(&g->f); /* its children's, until the last is in */
+    g->children = children;
+    g->n = n;
+    g->unfinished = n;
+    return g;
+}
+
+ouro_future *ouro_gather(ouro_future *const *fs, size_t n, ouro_gather_mode mode,
+                         ouro_result *results)
+{
+    ouro_loop *loop;
+    int rc = ouro__loop_here(&loop);
+    if (rc < 0)
+        return ouro__failed(rc);
+    rc = check(fs, n, mode);
+    if (rc < 0)
+        return ouro__combine_failed(fs, fs ? n : 0, rc);
+    if (n == 0)
+        return ouro_ready(0);
+    struct gather *g = gather_new(loop, n);
+    if (!g)
+        return ouro__combine_failed(fs, n, -ENOMEM);
+    g->mode = mode;
+    g->results = results;
+    g->error = 0;
+    g->child_cancelled = false;
+    g->stopping = false;
+    g->fork = (struct ouro__job){.run = cancel_children};
+    adopt(g, fs);
+    return &g->f;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef OURO_ERROR_H
+#define OURO_ERROR_H
+
+#include <ouro/base.h>
+
+/**
+ * @file error.h
+ * Error codes, their text, and the reports of what nobody could be told.
+ *
+ * Every failure is a negative errno, or the negative of one of the codes below. errno itself is
+ * neither read nor set.
+ */
+
+/** A future you waited for was cancelled by somebody else, and you were not (-5001). */
+#define OURO_ECHILDCANCELLED 5001
+
+OURO_BEGIN_DECLS
+
+/**
+ * Text of an error.
+ *
+ * @param rc  A result: negative errno, negative ouro code; 0 and up read "success".
+ * @return A static string, never NULL.   @thread Any.
+ */
+const char *ouro_strerror(int64_t rc);
+
+/**
+ * Say in a sentence why a loop could not be had on this machine, and what would help.
+ *
+ * Looks at the machine when called (kernel release, kernel.io_uring_disabled, seccomp, limits), so
+ * it needs nothing remembered from the failed call.
+ *
+ * @param rc   What ouro_loop_new() or ouro_run() returned.
+ * @param buf  Receives the text, always terminated when @p size > 0. Yours.
+ * @param size Capacity of @p buf in bytes; 256 is plenty.
+ * @return Length of the whole text in bytes, like snprintf(3).   @thread Any.
+ */
+size_t ouro_explain(int64_t rc, char *buf, size_t size);
+
+/** What a report is about. */
+typedef enum ouro_report_kind {
+    OURO_REPORT_UNREAD_ERROR = 1, /**< a future failed, and its last reference went unread */
+    OURO_REPORT_BROKEN_PROMISE,   /**< a promise was freed before it was resolved */
+    OURO_REPORT_LEAK,             /**< alive when its loop closed */
+    OURO_REPORT_ABANDONED,        /**< shutdown's deadline passed; memory is leaked on purpose */
+    OURO_REPORT_SLOW_STEP,        /**< debug: a task step or a callback held the loop too long */
+    OURO_REPORT_CANCEL_IGNORED,   /**< debug: a task goes on awaiting after it was cancelled */
+    OURO_REPORT_WRONG_THREAD,     /**< an object was released by a thread that does not own it */
+    OURO_REPORT_CYCLE,            /**< debug: tasks wait for each other in a ring */
+    OURO_REPORT_STACK             /**< debug, at close: the deepest that any task's stack went */
+} ouro_report_kind;
+
+/** One report. Everything in it is borrowed for the time of the handler's call. */
+typedef struct ouro_report {
+    ouro_report_kind kind;
+    int64_t error;       /**< the error, or 0 */
+    ouro_ns duration;    /**< SLOW_STEP: how long it took; else 0 */
+    const char *what;    /**< kind of the object: "task", "sleep", "call", ... */
+    const char *name;    /**< name of the task, or NULL */
+    const char *message; /**< one sentence, without a newline */
+    void *const *frames; /**< debug: return addresses, innermost first: where it was created, or
+                              for SLOW_STEP where it stopped; NULL when unknown */
+    size_t frame_count;
+} ouro_report;
+
+/** Receives reports on the loop's thread. It may not run, close or shut down a loop. */
+typedef void ouro_report_fn(const ouro_report *report, void *arg);
+
+/**
+ * Replace the report handler of the calling thread's loop.
+ *
+ * The handler a loop starts with prints one line on standard error, and in debug mode the frames.
+ *
+ * @param fn   Handler, or NULL for the one it started with.
+ * @param arg  Passed to @p fn. Borrowed; must live as long as the handler is set.
+ * @return 0, -EPERM (no loop on this thread), -ECHILD (forked).   @thread Loop thread only.
+ */
+int ouro_report_set_handler(ouro_report_fn *fn, void *arg);
+
+OURO_END_DECLS
+
+#endif

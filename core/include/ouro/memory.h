@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef OURO_MEMORY_H
+#define OURO_MEMORY_H
+
+#include <ouro/base.h>
+
+/**
+ * @file memory.h
+ * Where the library's memory comes from.
+ */
+
+/** The three functions, with the contracts of malloc(3). Called from any thread. */
+typedef struct ouro_allocator {
+    void *(*alloc)(size_t size, void *arg);             /**< NULL when there is none */
+    void *(*resize)(void *ptr, size_t size, void *arg); /**< NULL leaves @p ptr as it was */
+    void (*release)(void *ptr, void *arg);              /**< ptr may be NULL */
+    void *arg;                                          /**< passed to each; borrowed */
+} ouro_allocator;
+
+OURO_BEGIN_DECLS
+
+/**
+ * Take all memory from @p a from now on.
+ *
+ * Small objects then come from it one by one instead of in slabs, so that it sees, and can refuse,
+ * every single one. Task stacks are mapped, never allocated; the stack map asks `alloc` too.
+ *
+ * @param a  Copied. NULL restores malloc(3).
+ * @return 0, -EBUSY (a loop exists somewhere in the process), -EINVAL (a function is missing).
+ * @thread Any, but before the first loop.
+ */
+int ouro_set_allocator(const ouro_allocator *a);
+
+OURO_END_DECLS
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef OURO_OURO_H
+#define OURO_OURO_H
+
+/**
+ * @file ouro.h
+ * Everything but <ouro/uring.h>. For programs; the library's own files include what they use.
+ */
+
+#include <ouro/base.h>
+#include <ouro/error.h>
+#include <ouro/future.h>
+#include <ouro/loop.h>
+#include <ouro/memory.h>
+#include <ouro/scope.h>
+#include <ouro/task.h>
+#include <ouro/time.h>
+
+#endif

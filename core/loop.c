@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The event loop: its turn, and the ways to run it.
+ *
+ * A turn runs what is ready (a snapshot: what that makes ready waits for the next turn), buries the dead, hands
+ * queued operations to the driver in the same call that waits, takes a bounded number of completions, and
+ * fires the timers that are due; completions first, so that a result beats a deadline. Whatever a
+ * turn finds to do makes the wait of that turn zero, so nothing ready is ever slept over.
+ *
+ * The only failure is one of the ring itself; everything else belongs to some future.
+ */
+#include "loop_int.h"
+
+#include <string.h>
+
+#define REAP_BATCH 64
+#define REAP_MAX   512 /* completions a turn: what comes faster must not keep timers waiting */
+#define TRIM_EVERY OURO_SEC(1)
+
+_Thread_local ouro_loop *ouro__this_loop;
+
+ouro_loop *ouro_loop_current(void)
+{
+    return ouro__this_loop;
+}
+
+int ouro__loop_check(const ouro_loop *loop)
+{
+    if (!loop)
+        return -EINVAL;
+    if (ouro__loop_forked(loop))
+        return -ECHILD;
+    if (!loop->thread)
+        return -ESHUTDOWN;
+    return ouro__loop_is_here(loop) ? 0 : -EXDEV;
+}
+
+/* ---- The turn ------------------------------------------------------------------------------------- */
+
+/* Run one job and, in debug mode, see how long it takes. */
+static void run_watched(ouro_loop *loop, struct ouro__job *job)
+{
+    loop->step = (struct ouro__step){.what = "callback", .began = ouro__loop_now(loop)};
+    job->run(job);
+    ouro_ns took = ouro__loop_now(loop) - loop->step.began;
+    if (took <= OURO__SLOW_STEP)
+        return;
+    ouro__report(loop, &(ouro_report){.kind = OURO_REPORT_SLOW_STEP,
+                                      .duration = took,
+                                      .what = loop->step.what,
+                                      .name = loop->step.name,
+                                      .message = "held the loop",
+                                      .frames = loop->step.frames,
+                                      .frame_count = loop->step.frame_count});
+}
+
+static void run_ready(ouro_loop *loop)
+{
+    ouro__list_splice(&loop->batch, &loop->ready);
+    struct ouro__link *link;
+    while ((link = ouro__list_pop(&loop->batch))) {
+        struct ouro__job *job = OURO__CONTAINER(link, struct ouro__job, link);
+        if (loop->debug)
+            run_watched(loop, job);
+        else
+            job->run(job);
+    }
+}
+
+/* Something to do that the driver knows nothing of. */
+static bool busy(ouro_loop *loop)
+{
+    return !ouro__list_empty(&loop->ready) || !ouro__list_empty(&loop->dead) ||
+           ouro__ops_waiting(&loop->ops) || loop->stopping;
+}
+
+/* Stacks that stay unused lose their pages, which takes an idle loop up to two extra turns. */
+static ouro_ns trim_stacks(ouro_loop *loop, ouro_ns deadline)
+{
+    if (!ouro__stacks_idle(&loop->stacks))
+        return deadline;
+    ouro_ns now = ouro__loop_now(loop);
+    if (now >= loop->next_trim) {
+        ouro__stacks_trim(&loop->stacks);
+        loop->next_trim = now + TRIM_EVERY;
+    }
+    return loop->next_trim < deadline ? loop->next_trim : deadline;
+}
+
+/* How long the driver may wait: 0, or a point of time, having told other threads that we sleep. */
+static ouro_ns wait_until(ouro_loop *loop, ouro_ns deadline)
+{
+    if (deadline == 0 || busy(loop))
+        return 0;
+    ouro_ns timer = ouro__timers_next(&loop->timers);
+    deadline = trim_stacks(loop, timer < deadline ? timer : deadline);
+    atomic_store(&loop->sleeping, 1);
+    if (!ouro__posts_waiting(loop) && !atomic_exchange(&loop->woken, 0))
+        return deadline;
+    atomic_store(&loop->sleeping, 0);
+    return 0;
+}
+
+static void take_completions(ouro_loop *loop)
+{
+    struct ouro__driver *d = loop->driver;
+    struct ouro__completion batch[REAP_BATCH];
+    unsigned n = REAP_BATCH;
+    for (unsigned taken = 0; taken < REAP_MAX && n == REAP_BATCH; taken += n) {
+        n = d->ops->reap(d, batch, REAP_BATCH);
+        for (unsigned i = 0; i < n; i++)
+            ouro__op_complete(loop, &batch[i]);
+    }
+}
+
+int ouro__loop_turn(ouro_loop *loop, ouro_ns deadline)
+{
+    struct ouro__driver *d = loop->driver;
+    loop->turns++;
+    atomic_store_explicit(&loop->sleeping, 0, memory_order_relaxed);
+    ouro__posts_take(loop);
+    run_ready(loop);
+    ouro__loop_bury(loop);
+    ouro__ops_flush(loop);
+    int rc = d->ops->submit(d, wait_until(loop, deadline));
+    atomic_store_explicit(&loop->sleeping, 0, memory_order_relaxed);
+    if (rc < 0 && rc != -EBUSY && rc != -EAGAIN)
+        return rc;
+    take_completions(loop);
+    if (loop->timers.count)
+        ouro__timers_fire(&loop->timers, ouro__loop_now(loop));
+    return 0;
+}
+
+bool ouro__loop_alive(const ouro_loop *loop)
+{
+    return loop->pending || loop->calls_live || loop->ops.in_kernel ||
+           !ouro__list_empty(&loop->ready) || !ouro__list_empty(&loop->dead) ||
+           atomic_load(&loop->posts);
+}
+
+/* ---- Running ---------------------------------------------------------------------------------------- */
+
+/* 0 and running, or why not. */
+static int enter(ouro_loop *loop)
+{
+    int rc = ouro__loop_check(loop);
+    if (rc < 0)
+        return rc;
+    if (loop->running)
+        return -EBUSY;
+    loop->running = true;
+    return 0;
+}
+
+/* Not running is as good as asleep: posts have to be announced. */
+static void leave(ouro_loop *loop)
+{
+    loop->running = false;
+    loop->stopping = false;
+    atomic_store(&loop->sleeping, 1);
+}
+
+int ouro_loop_run(ouro_loop *loop)
+{
+    int rc = enter(loop);
+    if (rc < 0)
+        return rc;
+    while (rc == 0 && !loop->stopping && ouro__loop_alive(loop))
+        rc = ouro__loop_turn(loop, OURO_FOREVER);
+    if (rc == 0 && loop->stopping)
+        rc = 1;
+    leave(loop);
+    return rc;
+}
+
+int64_t ouro_loop_run_until(ouro_loop *loop, ouro_future *f)
+{
+    int rc = ouro__future_check(f);
+    if (rc == 0)
+        rc = enter(loop);
+    if (rc < 0)
+        return rc;
+    while (rc == 0 && !loop->stopping && f->state == OURO_PENDING)
+        rc = ouro__loop_turn(loop, OURO_FOREVER);
+    leave(loop);
+    if (f->state == OURO_PENDING)
+        return rc < 0 ? rc : -EINTR;
+    int64_t n = f->ptr_free == ouro__fd_result ? ouro_future_take(f).n : ouro_future_result(f).n;
+    ouro__unref(f);
+    return n == -ECANCELED ? -OURO_ECHILDCANCELLED : n;
+}
+
+int ouro_loop_step(ouro_loop *loop, ouro_ns max_wait)
+{
+    int rc = enter(loop);
+    if (rc < 0)
+        return rc;
+    struct ouro__driver *d = loop->driver;
+    rc = ouro__loop_turn(loop, max_wait ? ouro__ns_add(ouro__loop_now(loop), max_wait) : 0);
+    /* What is still queued goes out now: until the next step, the descriptor is all there is. */
+    if (rc == 0) {
+        ouro__ops_flush(loop);
+        rc = d->ops->submit(d, 0);
+    }
+    leave(loop);
+    if (rc < 0 && rc != -EBUSY && rc != -EAGAIN)
+        return rc;
+    return ouro__loop_alive(loop);
+}
+
+int ouro_loop_stop(ouro_loop *loop)
+{
+    int rc = ouro__loop_check(loop);
+    if (rc == 0)
+        loop->stopping = loop->running;
+    return rc;
+}
+
+int ouro_loop_fd(ouro_loop *loop)
+{
+    int rc = ouro__loop_check(loop);
+    return rc < 0 ? rc : loop->driver->ops->fd(loop->driver);
+}
+
+ouro_ns ouro_loop_timeout(ouro_loop *loop)
+{
+    if (ouro__loop_check(loop) < 0)
+        return OURO_FOREVER;
+    if (busy(loop) || ouro__posts_waiting(loop) || atomic_load(&loop->woken) ||
+        loop->driver->ops->ready(loop->driver))
+        return 0;
+    ouro_ns next = ouro__timers_next(&loop->timers);
+    if (next == OURO_FOREVER)
+        return OURO_FOREVER;
+    ouro_ns now = ouro__loop_now(loop);
+    return next > now ? next - now : 0;
+}
+
+int ouro_loop_stats_get(ouro_loop *loop, ouro_loop_stats *ret_stats)
+{
+    int rc = ret_stats ? ouro__loop_check(loop) : -EINVAL;
+    if (rc < 0)
+        return rc;
+    const struct ouro__driver_stats *d = &loop->driver->stats;
+    *ret_stats = (ouro_loop_stats){
+        .turns = loop->turns,
+        .enters = d->enters,
+        .submitted = d->submitted,
+        .completed = loop->ops.completed,
+        .stale = loop->ops.stale,
+        .parked = loop->ops.parked,
+        .overflows = d->overflows,
+        .wakes = atomic_load(&loop->wakes),
+        .spins = d->spins,
+        .spin_hits = d->spin_hits,
+        .allocations = ouro__allocations(),
+        .live_futures = loop->futures_live,
+        .live_tasks = loop->tasks,
+        .live_operations = loop->ops.live,
+        .kernel_operations = loop->ops.in_kernel,
+        .live_timers = loop->timers.count,
+        .live_calls = loop->calls_live,
+        .live_stacks = loop->stacks.live,
+        .live_fds = loop->ops.live_fds,
+    };
+    return 0;
+}

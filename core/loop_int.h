@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef OURO_LOOP_INT_H
+#define OURO_LOOP_INT_H
+
+#include "local_int.h"
+#include "memory_int.h"
+#include "op.h"
+#include "report_int.h"
+#include "slab.h"
+#include "task_int.h"
+#include "timer.h"
+
+#include <ouro/loop.h>
+#include <ouro/time.h>
+
+#include <errno.h>
+#include <stdatomic.h>
+
+#include "driver.h"
+
+struct ouro__post;
+
+/* A step longer than this is reported in debug mode. */
+#define OURO__SLOW_STEP OURO_MS(100)
+
+/* What runs now, for the report of a slow step. */
+struct ouro__step {
+    const char *what;
+    const char *name;
+    ouro_ns began;
+    size_t frame_count;
+    void *frames[OURO__FRAMES];
+};
+
+struct ouro_loop {
+    struct ouro__driver *driver;
+    struct ouro__task *task; /* that runs; NULL: the loop itself or a callback */
+    struct ouro__link ready; /* jobs for the next pass */
+    struct ouro__link batch; /* jobs of this pass */
+    struct ouro__link dead;  /* futures whose object is to be destroyed or error reported */
+    struct ouro__timers timers;
+    struct ouro__slab slab;
+    struct ouro__ops ops;
+    struct ouro__stacks stacks;
+    struct ouro__link futures;    /* all that have memory, but for dead ones */
+    struct ouro__link calls;      /* calls that have not run */
+    struct ouro__link cancelling; /* gathers whose children are still to be cancelled */
+    struct ouro__locals *locals;  /* of the callback that runs, or of the loop */
+    uint64_t pending;             /* futures that have not settled */
+    uint64_t tasks;               /* of them, tasks */
+    uint64_t futures_live;
+    uint64_t calls_live;
+    uint64_t handles; /* futures and calls that have memory */
+    uint64_t turns;
+    ouro_ns next_trim;
+
+    bool running;
+    bool stopping;
+    bool closing;   /* shutdown has begun: nothing new */
+    bool abandoned; /* and gave up: the kernel may still write to our memory */
+    bool debug;
+    ouro_report_fn *report;
+    void *report_arg;
+    struct ouro__step step;
+    size_t deepest_stack; /* debug: bytes, and who used them */
+    const char *deepest_name;
+
+    /* What other threads touch. */
+    const void *thread; /* the owner's thread mark; NULL once closed */
+    unsigned fork_generation;
+    atomic_uint refs;
+    _Atomic(struct ouro__post *) posts; /* newest first */
+    atomic_int sleeping;                /* in the kernel, or not running at all */
+    atomic_int woken;                   /* asked to take a turn */
+    _Atomic uint64_t wakes;
+};
+
+/* The calling thread's loop. Its address tells threads apart. */
+extern _Thread_local ouro_loop *ouro__this_loop __attribute__((tls_model("initial-exec")));
+
+/* How often this process has become a forked child. */
+extern unsigned ouro__fork_generation;
+
+static inline bool ouro__loop_forked(const ouro_loop *loop)
+{
+    return loop->fork_generation != ouro__fork_generation;
+}
+
+static inline bool ouro__loop_is_here(const ouro_loop *loop)
+{
+    return loop->thread == (const void *)&ouro__this_loop;
+}
+
+/* The loop that something new would belong to. 0, -EPERM (none), -ECHILD. */
+static inline int ouro__loop_here(ouro_loop **ret_loop)
+{
+    ouro_loop *loop = ouro__this_loop;
+    if (!loop)
+        return -EPERM;
+    if (ouro__loop_forked(loop))
+        return -ECHILD;
+    *ret_loop = loop;
+    return 0;
+}
+
+/* The same for new work: also -ESHUTDOWN. */
+static inline int ouro__loop_open(ouro_loop **ret_loop)
+{
+    int rc = ouro__loop_here(ret_loop);
+    return rc == 0 && (*ret_loop)->closing ? -ESHUTDOWN : rc;
+}
+
+/* 0, or why @loop cannot be used here: -EINVAL, -ESHUTDOWN, -EXDEV, -ECHILD. */
+int ouro__loop_check(const ouro_loop *loop);
+
+static inline ouro_ns ouro__loop_now(ouro_loop *loop)
+{
+    return loop->driver->ops->now(loop->driver);
+}
+
+static inline void ouro__ready(ouro_loop *loop, struct ouro__job *job)
+{
+    ouro__list_push(&loop->ready, &job->link);
+}
+
+/* A callback is about to run, with the values of task-locals it was registered with: takes the
+ * reference; returns those of before. */
+static inline struct ouro__locals *ouro__callback_enter(ouro_loop *loop, void (*fn)(void),
+                                                        struct ouro__locals *locals)
+{
+    struct ouro__locals *before = loop->locals;
+    loop->locals = locals;
+    if (loop->debug) {
+        loop->step.what = "callback";
+        loop->step.frames[0] = (void *)(uintptr_t)fn;
+        loop->step.frame_count = 1;
+    }
+    return before;
+}
+
+static inline void ouro__callback_leave(ouro_loop *loop, struct ouro__locals *before)
+{
+    ouro__locals_unref(loop, loop->locals);
+    loop->locals = before;
+}
+
+/* Make a loop on any driver. On failure the driver stays the caller's; on success closing frees it. */
+int ouro__loop_new_on(struct ouro__driver *driver, const ouro_loop_options *opts,
+                      ouro_loop **ret_loop);
+
+/* One turn, waiting until @deadline at most. 0 or an error of the ring. */
+int ouro__loop_turn(ouro_loop *loop, ouro_ns deadline);
+
+/* Whether anything is left that a turn could bring forward. */
+bool ouro__loop_alive(const ouro_loop *loop);
+
+/* Destroy and report what died since the last turn. */
+void ouro__loop_bury(ouro_loop *loop);
+
+/* An object of a closed loop has gone; the last one takes the slabs with it. */
+void ouro__loop_handle_gone(ouro_loop *loop);
+
+/* post.c: move posts to the ready list; refuse further ones and free those that never ran. */
+void ouro__posts_take(ouro_loop *loop);
+bool ouro__posts_waiting(ouro_loop *loop);
+void ouro__posts_close(ouro_loop *loop, bool run_free);
+
+/* call.c: take back every call that has not run. */
+void ouro__calls_cancel(ouro_loop *loop);
+
+#endif

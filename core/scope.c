@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Scopes: regions of a task that can be cancelled on their own.
+ *
+ * They form a stack inside the task, innermost first. Cancelling sets a flag that is never cleared and
+ * interrupts the task's wait, if the scope is in effect there; from then on every wait inside sees the
+ * flag. Nothing is ever un-cancelled: leaving the scope is what ends it.
+ */
+#include "loop_int.h"
+
+const char *ouro__task_cancelled(const struct ouro__task *task)
+{
+    for (const ouro_scope *scope = task->scope; scope; scope = scope->outer) {
+        if (scope->flags & OURO__SCOPE_CANCELLED)
+            return scope->reason;
+        if (scope->flags & OURO__SCOPE_SHIELD)
+            return NULL;
+    }
+    return task->f.flags & OURO__CANCEL_ASKED ? task->cancel_reason : NULL;
+}
+
+static void cancel(ouro_scope *scope, const char *reason)
+{
+    scope->flags |= OURO__SCOPE_CANCELLED;
+    scope->reason = reason;
+    ouro_future *next = ouro__task_interrupt(ouro__task_of(scope->task));
+    if (next)
+        ouro__cancel(next);
+}
+
+static void expire(struct ouro__timer *timer)
+{
+    ouro_scope *scope = OURO__CONTAINER(timer, ouro_scope, timer);
+    if (scope->flags & OURO__SCOPE_CANCELLED)
+        return;
+    scope->flags |= OURO__SCOPE_EXPIRED;
+    cancel(scope, "deadline");
+}
+
+int ouro_scope_enter(ouro_scope *scope, const ouro_scope_options *opts)
+{
+    ouro_loop *loop;
+    int rc = scope ? ouro__loop_here(&loop) : -EINVAL;
+    if (rc < 0)
+        return rc;
+    struct ouro__task *task = loop->task;
+    if (!task)
+        return -EPERM;
+    ouro_ns timeout = opts && opts->timeout ? opts->timeout : OURO_FOREVER;
+    *scope = (ouro_scope){.outer = task->scope, .task = &task->f, .flags = OURO__SCOPE_ENTERED};
+    if (opts && opts->shield)
+        scope->flags |= OURO__SCOPE_SHIELD;
+    if (opts && opts->move_on)
+        scope->flags |= OURO__SCOPE_MOVE_ON;
+    ouro__timer_init(&scope->timer, expire);
+    if (timeout != OURO_FOREVER) {
+        ouro_ns deadline = ouro__ns_add(ouro__loop_now(loop), timeout);
+        if (ouro__timer_set(&loop->timers, &scope->timer, deadline) < 0)
+            return -ENOMEM;
+    }
+    task->scope = scope;
+    return 0;
+}
+
+static void leave(ouro_loop *loop, struct ouro__task *task, ouro_scope *scope)
+{
+    ouro__timer_cancel(&loop->timers, &scope->timer);
+    scope->flags &= ~(uint32_t)OURO__SCOPE_ENTERED;
+    task->scope = scope->outer;
+}
+
+int64_t ouro_scope_exit(ouro_scope *scope, int64_t rc)
+{
+    ouro_loop *loop;
+    if (!scope || ouro__loop_here(&loop) < 0 || !loop->task || loop->task->scope != scope)
+        return -EINVAL;
+    leave(loop, loop->task, scope);
+    bool mine = rc == -ECANCELED && (scope->flags & OURO__SCOPE_CANCELLED);
+    if (!mine || ouro__task_cancelled(loop->task))
+        return rc;
+    if (scope->flags & OURO__SCOPE_MOVE_ON)
+        return 0;
+    return scope->flags & OURO__SCOPE_EXPIRED ? -ETIMEDOUT : rc;
+}
+
+int ouro_scope_cancel(ouro_scope *scope, const char *reason)
+{
+    if (!scope || !(scope->flags & OURO__SCOPE_ENTERED))
+        return -EINVAL;
+    int rc = ouro__future_check(scope->task);
+    if (rc < 0)
+        return rc;
+    if (scope->flags & OURO__SCOPE_CANCELLED)
+        return 0;
+    cancel(scope, reason ? reason : "cancelled");
+    return 1;
+}
+
+int ouro_scope_cancelled(const ouro_scope *scope)
+{
+    return scope && (scope->flags & OURO__SCOPE_CANCELLED);
+}
+
+const char *ouro_cancel_reason(void)
+{
+    ouro_loop *loop;
+    if (ouro__loop_here(&loop) < 0 || !loop->task)
+        return NULL;
+    return ouro__task_cancelled(loop->task);
+}
+
+void ouro__scopes_abandon(struct ouro__task *task)
+{
+    while (task->scope)
+        leave(task->f.loop, task, task->scope);
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tasks: starting, running and ending them.
+ *
+ * A spawned task waits in the ready list. Its first run takes a stack and enters the body; each suspension
+ * returns to whoever resumed it, which is the loop, or for an eager start the spawner. When the body has
+ * returned, control leaves its stack for good, and from outside the stack is given back and the future
+ * settled. A task cancelled before it started never gets a stack; one for which there is no memory
+ * fails with -ENOMEM as if its body had returned that.
+ */
+#include "loop_int.h"
+
+#define DEFAULT_STACK ((size_t)64 << 10)
+#define MIN_STACK     ((size_t)1 << OURO__STACK_MIN_LOG)
+#define MAX_STACK     ((size_t)1 << OURO__STACK_MAX_LOG)
+
+/* A deeper call chain, and larger frames, when every variable has red zones. */
+#if OURO__ASAN || OURO__TSAN
+#    define STACK_FACTOR 4
+#else
+#    define STACK_FACTOR 1
+#endif
+
+#ifndef OURO__UCONTEXT
+#    if !OURO__ASAN && !OURO__TSAN
+/* With the one page of stack that a sleeper touches, and the sleep, within 4.4 KiB. */
+static_assert(sizeof(struct ouro__task) <= 256, "a task outgrew four cache lines");
+#    endif
+#endif
+
+/* ---- The task's own stack ------------------------------------------------------------------------ */
+
+static void body(void *arg)
+{
+    struct ouro__task *task = arg;
+    ouro__context_arrive();
+    task->f.result.n = task->fn(task->arg);
+    task->flags |= OURO__TASK_RETURNED;
+    ouro__context_leave(&task->context, task->back);
+}
+
+/* Debug: the step ends here; if it was a long one, this is where its stack can still be seen. */
+static void note_slow_step(ouro_loop *loop)
+{
+    if (ouro__loop_now(loop) - loop->step.began > OURO__SLOW_STEP)
+        loop->step.frame_count = ouro__frames(loop->step.frames, OURO__FRAMES);
+}
+
+void ouro__task_suspend(struct ouro__task *task)
+{
+    ouro_loop *loop = task->f.loop;
+    assert(loop->task == task);
+    if (loop->debug)
+        note_slow_step(loop);
+    ouro__context_switch(&task->context, task->back);
+}
+
+/* ---- Outside it ------------------------------------------------------------------------------------ */
+
+/* The body has returned, or never will run: @task->f.result.n is what it came to. */
+static void finish(struct ouro__task *task)
+{
+    ouro_future *f = &task->f;
+    ouro_loop *loop = f->loop;
+    if (task->arg_free)
+        task->arg_free(task->arg);
+    ouro__locals_unref(loop, task->locals);
+    task->locals = NULL;
+    int64_t n = f->result.n;
+    if (n < 0 && f->ptr_free) {
+        ouro__result_destroy(loop, f->result, f->ptr_free);
+        f->result.ptr = NULL;
+        f->ptr_free = NULL;
+    }
+    loop->tasks--;
+    if (n == -ECANCELED && (f->flags & OURO__CANCEL_ASKED))
+        ouro__settle(f, OURO_CANCELLED, n);
+    else
+        ouro__settle_n(f, n);
+}
+
+static void note_depth(ouro_loop *loop, const struct ouro__task *task)
+{
+    size_t depth = ouro__stack_depth(&loop->stacks, task->stack);
+    if (depth > loop->deepest_stack) {
+        loop->deepest_stack = depth;
+        loop->deepest_name = task->name;
+    }
+}
+
+static void leave_stack(struct ouro__task *task)
+{
+    ouro_loop *loop = task->f.loop;
+    if (loop->debug)
+        note_depth(loop, task);
+    ouro__scopes_abandon(task);
+    ouro__context_drop(&task->context);
+    ouro__stack_put(&loop->stacks, task->stack);
+    task->stack = NULL;
+    finish(task);
+}
+
+/* Take a stack. False when the task has ended without one. */
+static bool start(struct ouro__task *task)
+{
+    ouro_loop *loop = task->f.loop;
+    task->flags |= OURO__TASK_STARTED;
+    if (task->f.flags & OURO__CANCEL_ASKED) {
+        task->f.result.n = -ECANCELED;
+        finish(task);
+        return false;
+    }
+    task->stack = ouro__stack_get(&loop->stacks, task->stack_size);
+    if (!task->stack) {
+        task->f.result.n = -ENOMEM;
+        finish(task);
+        return false;
+    }
+    ouro__context_make(&task->context, ouro__stack_base(&loop->stacks, task->stack),
+                       ouro__stack_room(&loop->stacks, task->stack), body, task);
+    return true;
+}
+
+static void run(struct ouro__job *job)
+{
+    struct ouro__task *task = OURO__CONTAINER(job, struct ouro__task, job);
+    ouro_loop *loop = task->f.loop;
+    if (!(task->flags & OURO__TASK_STARTED) && !start(task))
+        return;
+    struct ouro__task *resumer = loop->task;
+    struct ouro__context here;
+    task->back = &here;
+    task->budget = 0;
+    loop->task = task;
+    if (loop->debug) {
+        loop->step.what = "task";
+        loop->step.name = task->name;
+    }
+    ouro__context_switch(&here, &task->context);
+    loop->task = resumer;
+    if (task->flags & OURO__TASK_RETURNED)
+        leave_stack(task);
+}
+
+/* ---- Cancelling ---------------------------------------------------------------------------------------- */
+
+ouro_future *ouro__task_interrupt(struct ouro__task *task)
+{
+    ouro_future *f = task->awaiting;
+    if (!f || f->state != OURO_PENDING || !ouro__task_cancelled(task))
+        return NULL;
+    if (!(task->flags & OURO__TASK_JOINING))
+        return f;
+    task->flags |= OURO__TASK_DETACHED;
+    task->awaiting = NULL;
+    ouro__list_remove(&task->job.link);
+    ouro__ready(task->f.loop, &task->job);
+    return NULL;
+}
+
+static ouro_future *task_cancel(ouro_future *f)
+{
+    struct ouro__task *task = ouro__task_of(f);
+    if (!task->cancel_reason)
+        task->cancel_reason = "cancelled";
+    return ouro__task_interrupt(task);
+}
+
+void ouro__task_cancel(struct ouro__task *task, const char *reason)
+{
+    if (!task->cancel_reason)
+        task->cancel_reason = reason;
+    ouro__cancel(&task->f);
+}
+
+const struct ouro__kind ouro__task_kind = {
+    .name = "task",
+    .size = sizeof(struct ouro__task),
+    .cancel = task_cancel,
+};
+
+/* ---- Spawning -------------------------------------------------------------------------------------------- */
+
+static struct ouro__task *task_new(ouro_loop *loop, ouro_task_fn *fn, void *arg,
+                                   const ouro_spawn_options *opts)
+{
+    struct ouro__task *task = ouro__future_new(loop, &ouro__task_kind);
+    if (!task)
+        return NULL;
+    size_t size = (opts->stack_size ? opts->stack_size : DEFAULT_STACK) * STACK_FACTOR;
+    if (size < MIN_STACK)
+        size = MIN_STACK;
+    task->job = (struct ouro__job){.run = run};
+    task->stack = NULL;
+    task->fn = fn;
+    task->arg = arg;
+    task->arg_free = opts->arg_free;
+    task->name = opts->name ? opts->name : "task";
+    task->awaiting = NULL;
+    task->scope = NULL;
+    task->cancel_reason = NULL;
+    task->locals = ouro__locals_ref(ouro__locals_current(loop));
+    task->stack_size = (uint32_t)(size < MAX_STACK ? size : MAX_STACK);
+    task->ignored = 0;
+    task->budget = 0;
+    task->flags = 0;
+    loop->tasks++;
+    return task;
+}
+
+static ouro_future *spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts)
+{
+    ouro_loop *loop;
+    int rc = fn && opts->stack_size <= MAX_STACK ? ouro__loop_open(&loop) : -EINVAL;
+    if (rc < 0)
+        return ouro__failed(rc);
+    struct ouro__task *task = task_new(loop, fn, arg, opts);
+    if (!task)
+        return ouro__failed(-ENOMEM);
+    if (opts->eager)
+        run(&task->job);
+    else
+        ouro__ready(loop, &task->job);
+    return &task->f;
+}
+
+ouro_future *ouro_spawn_with(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts)
+{
+    static const ouro_spawn_options defaults;
+    ouro_future *f = spawn(fn, arg, opts ? opts : &defaults);
+    if ((f->flags & OURO__IMMORTAL) && opts && opts->arg_free)
+        opts->arg_free(arg);
+    return f;
+}
+
+ouro_future *ouro_spawn(ouro_task_fn *fn, void *arg)
+{
+    return ouro_spawn_with(fn, arg, NULL);
+}
+
+/* ---- About the current task ---------------------------------------------------------------------------- */
+
+ouro_future *ouro_task_current(void)
+{
+    return ouro__this_loop && ouro__this_loop->task ? &ouro__this_loop->task->f : NULL;
+}
+
+const char *ouro_task_name(const ouro_future *task)
+{
+    const ouro_future *f = task ? task : ouro_task_current();
+    if (!f || f->kind != &ouro__task_kind)
+        return NULL;
+    return OURO__CONTAINER(f, const struct ouro__task, f)->name;
+}
+
+int64_t ouro_task_return(void *ptr, ouro_free_fn *ptr_free)
+{
+    ouro_loop *loop;
+    if (ouro__loop_here(&loop) < 0 || !loop->task)
+        return -EPERM;
+    ouro_future *f = &loop->task->f;
+    ouro__result_destroy(loop, f->result, f->ptr_free);
+    f->result.ptr = ptr;
+    f->ptr_free = ptr_free;
+    return 0;
+}

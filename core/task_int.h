@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef OURO_TASK_INT_H
+#define OURO_TASK_INT_H
+
+#include "context.h"
+#include "future_int.h"
+#include "stack.h"
+
+#include <ouro/scope.h>
+#include <ouro/task.h>
+
+/*
+ * A task: a future whose result is made by a function on a stack of its own.
+ *
+ * It is in exactly one place: running, in the loop's ready list, or in the waiters of the future it
+ * awaits; `job` is its node in either list. Its stack is taken when it first runs and given back when the
+ * body has returned.
+ */
+struct ouro__task {
+    ouro_future f;
+    struct ouro__job job;
+    struct ouro__context context;
+    struct ouro__context *back; /* where to go when it suspends */
+    struct ouro__stack *stack;
+    ouro_task_fn *fn;
+    void *arg;
+    ouro_free_fn *arg_free;
+    const char *name;
+    ouro_future *awaiting;     /* pending, and borrowed from whoever awaits */
+    struct ouro_scope *scope;  /* innermost; NULL: only the one that spans the body */
+    const char *cancel_reason; /* of that one */
+    struct ouro__locals *locals;
+    uint32_t stack_size;
+    uint16_t ignored; /* waits begun since it was cancelled */
+    uint8_t budget;   /* waits that did not suspend since it last ran */
+    uint8_t flags;
+};
+
+enum {
+    OURO__TASK_STARTED = 1 << 0,
+    OURO__TASK_JOINING = 1 << 1,  /* a cancel ends the wait, not what is awaited */
+    OURO__TASK_DETACHED = 1 << 2, /* and has done so */
+    OURO__TASK_RETURNED = 1 << 3,
+};
+
+enum {
+    OURO__SCOPE_ENTERED = 1,
+    OURO__SCOPE_CANCELLED = 2,
+    OURO__SCOPE_SHIELD = 4,
+    OURO__SCOPE_MOVE_ON = 8,
+    OURO__SCOPE_EXPIRED = 16
+};
+
+extern const struct ouro__kind ouro__task_kind;
+
+static inline struct ouro__task *ouro__task_of(ouro_future *f)
+{
+    return f->kind == &ouro__task_kind ? OURO__CONTAINER(f, struct ouro__task, f) : NULL;
+}
+
+/* Why waits of @task fail now; NULL: they do not. */
+const char *ouro__task_cancelled(const struct ouro__task *task);
+
+/* A scope of @task was cancelled: stop its wait, if it waits. Returns what to cancel next, or NULL. */
+ouro_future *ouro__task_interrupt(struct ouro__task *task);
+
+/* Cancel the whole of a pending task, for @reason. */
+void ouro__task_cancel(struct ouro__task *task, const char *reason);
+
+/* Suspend the current task. Somebody must have put its job where it will be run. */
+void ouro__task_suspend(struct ouro__task *task);
+
+/* Wait in the current task until @f has settled, whatever is cancelled meanwhile. */
+void ouro__task_wait(struct ouro__task *task, ouro_future *f);
+
+/* Make the current task's scopes harmless: its body has returned without leaving them. */
+void ouro__scopes_abandon(struct ouro__task *task);
+
+#endif
