@@ -242,6 +242,10 @@ static void report_leaks(ouro_loop *loop)
         if (f->state != OURO_PENDING)
             ouro__report_future(f, OURO_REPORT_LEAK, 0, text);
     }
+    if (loop->handles > loop->futures_live)
+        ouro__report(loop, &(ouro_report){.kind = OURO_REPORT_LEAK,
+                                          .what = "call",
+                                          .message = "is still referenced when its loop closes"});
     if (loop->deepest_stack) {
         char text[96];
         snprintf(text, sizeof(text), "went deepest of all tasks: %zu bytes of stack",

@@ -67,11 +67,12 @@ static void run_ready(ouro_loop *loop)
     }
 }
 
-/* Something to do that the driver knows nothing of. */
+/* Something to do that the driver knows nothing of, or nothing at all: no reason to sleep. */
 static bool busy(ouro_loop *loop)
 {
     return !ouro__list_empty(&loop->ready) || !ouro__list_empty(&loop->dead) ||
-           ouro__ops_waiting(&loop->ops) || loop->stopping;
+           ouro__ops_waiting(&loop->ops) || loop->stopping ||
+           (loop->goal && loop->goal->state != OURO_PENDING) || !ouro__loop_alive(loop);
 }
 
 /* Stacks that stay unused lose their pages, which takes an idle loop up to two extra turns. */
@@ -174,6 +175,19 @@ int ouro_loop_run(ouro_loop *loop)
     return rc;
 }
 
+int ouro__loop_drive(ouro_loop *loop, ouro_future *goal, void (*each)(ouro_loop *loop))
+{
+    int rc = 0;
+    loop->goal = goal;
+    while (rc == 0 && !loop->stopping && goal->state == OURO_PENDING) {
+        if (each)
+            each(loop);
+        rc = ouro__loop_turn(loop, OURO_FOREVER);
+    }
+    loop->goal = NULL;
+    return rc;
+}
+
 int64_t ouro_loop_run_until(ouro_loop *loop, ouro_future *f)
 {
     int rc = ouro__future_check(f);
@@ -181,8 +195,7 @@ int64_t ouro_loop_run_until(ouro_loop *loop, ouro_future *f)
         rc = enter(loop);
     if (rc < 0)
         return rc;
-    while (rc == 0 && !loop->stopping && f->state == OURO_PENDING)
-        rc = ouro__loop_turn(loop, OURO_FOREVER);
+    rc = ouro__loop_drive(loop, f, NULL);
     leave(loop);
     if (f->state == OURO_PENDING)
         return rc < 0 ? rc : -EINTR;
@@ -226,6 +239,8 @@ int ouro_loop_fd(ouro_loop *loop)
 ouro_ns ouro_loop_timeout(ouro_loop *loop)
 {
     if (ouro__loop_check(loop) < 0)
+        return OURO_FOREVER;
+    if (!ouro__loop_alive(loop) && !atomic_load(&loop->woken))
         return OURO_FOREVER;
     if (busy(loop) || ouro__posts_waiting(loop) || atomic_load(&loop->woken) ||
         loop->driver->ops->ready(loop->driver))

@@ -35,6 +35,7 @@ struct ouro__step {
 struct ouro_loop {
     struct ouro__driver *driver;
     struct ouro__task *task; /* that runs; NULL: the loop itself or a callback */
+    ouro_future *goal;       /* to run until it has settled; or NULL */
     struct ouro__link ready; /* jobs for the next pass */
     struct ouro__link batch; /* jobs of this pass */
     struct ouro__link dead;  /* futures whose object is to be destroyed or error reported */
@@ -150,6 +151,10 @@ int ouro__loop_new_on(struct ouro__driver *driver, const ouro_loop_options *opts
 
 /* One turn, waiting until @deadline at most. 0 or an error of the ring. */
 int ouro__loop_turn(ouro_loop *loop, ouro_ns deadline);
+
+/* Turn until @goal has settled, or the loop is stopped, with @each before every turn. 0 or an error of the
+ * ring. */
+int ouro__loop_drive(ouro_loop *loop, ouro_future *goal, void (*each)(ouro_loop *loop));
 
 /* Whether anything is left that a turn could bring forward. */
 bool ouro__loop_alive(const ouro_loop *loop);

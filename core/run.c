@@ -60,16 +60,11 @@ static void disclaim_sigint(void)
         sched_yield();
 }
 
-/* Run until @main has settled, and pass SIGINT on to it. 0 or an error of the ring. */
-static int drive(ouro_loop *loop, ouro_future *main, bool has_sigint)
+/* Before each turn: pass SIGINT on to the main task. */
+static void pass_sigint_on(ouro_loop *loop)
 {
-    int rc = 0;
-    while (rc == 0 && main->state == OURO_PENDING) {
-        if (has_sigint && atomic_load(&interrupts))
-            ouro__task_cancel(ouro__task_of(main), "SIGINT");
-        rc = ouro__loop_turn(loop, OURO_FOREVER);
-    }
-    return rc;
+    if (atomic_load(&interrupts))
+        ouro__task_cancel(ouro__task_of(loop->goal), "SIGINT");
 }
 
 /* What ouro_run() returns for a main task that came to this. */
@@ -86,8 +81,14 @@ static int64_t run_main(ouro_loop *loop, ouro_future *main, const ouro_run_optio
         return ouro_future_result(main).n;
     bool has_sigint = !opts->keep_sigint && claim_sigint(loop);
     loop->running = true;
-    int64_t rc = drive(loop, main, has_sigint);
+    int64_t rc = ouro__loop_drive(loop, main, has_sigint ? pass_sigint_on : NULL);
+    while (rc == 0 && main->state == OURO_PENDING) {
+        loop->stopping = false;
+        ouro__task_cancel(ouro__task_of(main), "stopped");
+        rc = ouro__loop_drive(loop, main, has_sigint ? pass_sigint_on : NULL);
+    }
     loop->running = false;
+    loop->stopping = false;
     if (rc == 0)
         rc = verdict(main, has_sigint);
     ouro_unref(main);

@@ -152,7 +152,7 @@ int ouro_loop_step(ouro_loop *loop, ouro_ns max_wait);
 
 /**
  * Have the running ouro_loop_run() or ouro_loop_run_until() return after this turn. The next run goes on
- * where this one stopped.
+ * where this one stopped. Under ouro_run() it cancels the main task.
  *
  * @param loop  The calling thread's.
  * @return 0, -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN.   @thread Loop thread only.
