@@ -144,7 +144,7 @@ int ouro_call_at(ouro_ns when, ouro_call_fn *fn, void *arg, ouro_free_fn *arg_fr
                  ouro_call **ret_call)
 {
     ouro_loop *loop;
-    int rc = fn ? ouro__loop_open(&loop) : -EINVAL;
+    int rc = fn ? ouro__loop_for_work(&loop) : -EINVAL;
     if (rc < 0)
         return rc;
     ouro_call *call = call_new(loop, fn, arg, arg_free);
@@ -166,8 +166,7 @@ int ouro_call_cancel(ouro_call *call)
 
 ouro_call *ouro_call_unref(ouro_call *call)
 {
-    if (call && !ouro__loop_forked(call->loop) &&
-        (ouro__loop_is_here(call->loop) || !call->loop->thread))
+    if (call && !ouro__loop_forked(call->loop) && ouro__loop_is_here(call->loop))
         call_unref(call);
     return NULL;
 }

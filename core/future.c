@@ -48,7 +48,7 @@ void ouro__future_init(ouro_future *f, ouro_loop *loop, const struct ouro__kind 
     f->refs = 2;
     f->state = OURO_PENDING;
     f->flags = 0;
-    f->spare = 0;
+    f->doomed = false;
     ouro__list_init(&f->waiters);
     f->result = (ouro_result){0, NULL};
     f->ptr_free = NULL;
@@ -128,7 +128,7 @@ void ouro__future_release(ouro_future *f)
         future_free(f);
         return;
     }
-    if (!loop->thread) {
+    if (loop->phase == OURO__CLOSED) {
         bury(f); /* the loop is closed: there is no later */
         return;
     }
@@ -156,12 +156,12 @@ int ouro__future_check(const ouro_future *f)
     return ouro__loop_forked(f->loop) ? -ECHILD : 0;
 }
 
-/* Whether the calling thread may touch the count of @f, which it may also after the loop's close. */
+/* Whether the calling thread may touch the count of @f. */
 static bool may_release(ouro_future *f)
 {
     if (ouro__loop_forked(f->loop))
         return false;
-    if (ouro__loop_is_here(f->loop) || !f->loop->thread)
+    if (ouro__loop_is_here(f->loop))
         return true;
     if (ouro__this_loop)
         ouro__report(ouro__this_loop,
@@ -187,16 +187,35 @@ ouro_future *ouro_unref(ouro_future *f)
 
 void ouro_detach(ouro_future *f)
 {
+    ouro_loop *loop;
+    if (f && (f->flags & OURO__IMMORTAL) && ouro__loop_here(&loop) == 0)
+        ouro__report(loop, &(ouro_report){.kind = OURO_REPORT_UNREAD_ERROR,
+                                          .error = f->result.n,
+                                          .what = "future",
+                                          .message = "could not be made, and nobody asked why"});
     ouro_unref(f);
 }
 
 /* ---- Settling and reading ------------------------------------------------------------------------- */
+
+/* The object of a doomed future is destroyed with it; a descriptor would be overwritten. */
+static void shut_fd(ouro_future *f, int64_t fd)
+{
+    f->ptr_free = NULL;
+    ouro__result_destroy(f->loop, (ouro_result){fd, NULL}, ouro__fd_result);
+}
 
 void ouro__settle(ouro_future *f, ouro_state state, int64_t n)
 {
     assert(f->state == OURO_PENDING);
     assert(state != OURO_PENDING);
     ouro_loop *loop = f->loop;
+    if (f->doomed) {
+        if (f->ptr_free == ouro__fd_result)
+            shut_fd(f, n);
+        state = OURO_ERROR;
+        n = -ENOMEM;
+    }
     f->state = (uint8_t)state;
     f->result.n = n;
     loop->pending--;
@@ -209,12 +228,13 @@ ouro_result ouro__take(ouro_future *f)
     assert(f->state != OURO_PENDING);
     if (f->flags & OURO__IMMORTAL)
         return f->result;
-    ouro_result result = f->result;
+    f->flags |= OURO__READ;
+    if (f->state != OURO_VALUE)
+        return (ouro_result){f->result.n, NULL};
     if (owns_object(f) && f->ptr_free == ouro__fd_result)
         f->loop->ops.live_fds--;
-    f->flags |= OURO__READ | OURO__TAKEN;
-    f->result.ptr = NULL;
-    return result;
+    f->flags |= OURO__TAKEN;
+    return f->result;
 }
 
 void ouro__settle_as(ouro_future *f, ouro_future *inner)
@@ -226,11 +246,10 @@ void ouro__settle_as(ouro_future *f, ouro_future *inner)
                      asked ? -ECANCELED : -OURO_ECHILDCANCELLED);
         return;
     }
-    if (owns_object(inner)) {
+    if (inner->state == OURO_VALUE && !(inner->flags & OURO__TAKEN)) {
         f->ptr_free = inner->ptr_free;
         f->result.ptr = inner->result.ptr;
         inner->flags |= OURO__TAKEN;
-        inner->result.ptr = NULL;
     }
     if (!(inner->flags & OURO__IMMORTAL))
         inner->flags |= OURO__READ;
@@ -259,7 +278,7 @@ ouro_result ouro_future_result(ouro_future *f)
         return (ouro_result){rc, NULL};
     if (!(f->flags & OURO__IMMORTAL))
         f->flags |= OURO__READ;
-    return f->result;
+    return (ouro_result){f->result.n, f->state == OURO_VALUE ? f->result.ptr : NULL};
 }
 
 ouro_result ouro_future_take(ouro_future *f)
@@ -327,16 +346,15 @@ int ouro_cancel(ouro_future *f)
     return 1;
 }
 
-ouro_future *ouro__combine_failed(ouro_future *const *fs, size_t n, int rc)
+ouro_future *ouro__doom(ouro_future *f, int rc)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (ouro__future_check(fs[i]) < 0)
-            continue;
-        ouro__cancel(fs[i]);
-        if (ouro__this_loop->task && fs[i] != &ouro__this_loop->task->f)
-            ouro__task_wait(ouro__this_loop->task, fs[i]);
-        ouro__unref(fs[i]);
+    if (f->state == OURO_PENDING && rc == -ENOMEM) {
+        f->doomed = true;
+        ouro__cancel(f);
+        return f;
     }
+    ouro__cancel(f);
+    ouro__unref(f);
     return ouro__failed(rc);
 }
 

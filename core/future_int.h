@@ -45,7 +45,7 @@ struct ouro_future {
     uint32_t refs;
     uint8_t state; /* ouro_state */
     uint8_t flags;
-    uint16_t spare;
+    bool doomed; /* whatever it comes to is the error -ENOMEM */
     struct ouro__link waiters;
     ouro_result result;
     ouro_free_fn *ptr_free; /* of result.ptr, or ouro__fd_result */
@@ -122,8 +122,8 @@ ouro_result ouro__take(ouro_future *f);
 /* Destroy the object or close the descriptor of a result nobody took. */
 void ouro__result_destroy(ouro_loop *loop, ouro_result result, ouro_free_fn *ptr_free);
 
-/* A combinator cannot be had: cancel its parts, in a task wait until they have settled, and give up
- * their references. Parts that are not this loop's are left alone. */
-ouro_future *ouro__combine_failed(ouro_future *const *fs, size_t n, int rc);
+/* What was to follow @f cannot be had: cancel @f. For want of memory it becomes the error -ENOMEM itself,
+ * so that whoever awaits the combination still waits for what the kernel may write to. */
+ouro_future *ouro__doom(ouro_future *f, int rc);
 
 #endif

@@ -195,6 +195,22 @@ static struct gather *gather_new(ouro_loop *loop, size_t n)
     return g;
 }
 
+/* There will be no gather: cancel the children, in a task wait until they have settled, since their memory
+ * may be on its stack, and give up their references. Another loop's futures are left alone. */
+static ouro_future *refuse(ouro_future *const *fs, size_t n, int rc)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (ouro__future_check(fs[i]) < 0)
+            continue;
+        struct ouro__task *task = ouro__this_loop ? ouro__this_loop->task : NULL;
+        ouro__cancel(fs[i]);
+        if (task && fs[i] != &task->f)
+            ouro__task_wait(task, fs[i]);
+        ouro__unref(fs[i]);
+    }
+    return ouro__failed(rc);
+}
+
 ouro_future *ouro_gather(ouro_future *const *fs, size_t n, ouro_gather_mode mode,
                          ouro_result *results)
 {
@@ -204,12 +220,12 @@ ouro_future *ouro_gather(ouro_future *const *fs, size_t n, ouro_gather_mode mode
         return ouro__failed(rc);
     rc = check(fs, n, mode);
     if (rc < 0)
-        return ouro__combine_failed(fs, fs ? n : 0, rc);
+        return refuse(fs, fs ? n : 0, rc);
     if (n == 0)
         return ouro_ready(0);
     struct gather *g = gather_new(loop, n);
     if (!g)
-        return ouro__combine_failed(fs, n, -ENOMEM);
+        return refuse(fs, n, -ENOMEM);
     g->mode = mode;
     g->results = results;
     g->error = 0;

@@ -89,7 +89,7 @@ int ouro__loop_new_on(struct ouro__driver *driver, const ouro_loop_options *opts
     atomic_init(&loop->sleeping, 1);
     init_lists(loop);
     ouro__slab_init(&loop->slab);
-    ouro__ops_init(&loop->ops);
+    ouro__ops_init(&loop->ops, driver->ops->sq_space(driver));
     ouro__stacks_init(&loop->stacks, loop->debug);
     if (loop->debug) {
         ouro__frames_prepare();
@@ -190,7 +190,7 @@ int ouro_loop_shutdown(ouro_loop *loop, ouro_ns grace)
     if (loop->running)
         return -EBUSY;
     loop->running = true;
-    loop->closing = true;
+    loop->phase = OURO__CLOSING;
     ouro_ns deadline = ouro__ns_add(ouro__loop_now(loop), grace);
     rc = end_tasks(loop, deadline);
     ouro_ns least = ouro__ns_add(ouro__loop_now(loop), LEAST_GRACE);
@@ -200,6 +200,7 @@ int ouro_loop_shutdown(ouro_loop *loop, ouro_ns grace)
         abandon(loop);
         rc = -ETIMEDOUT;
     }
+    loop->phase = OURO__SHUT;
     loop->running = false;
     return rc;
 }
@@ -225,7 +226,7 @@ ouro_loop *ouro_loop_unref(ouro_loop *loop)
 
 void ouro__loop_handle_gone(ouro_loop *loop)
 {
-    if (--loop->handles || loop->thread)
+    if (--loop->handles || loop->phase != OURO__CLOSED)
         return;
     ouro__slab_drop(&loop->slab);
     ouro_loop_unref(loop);
@@ -269,8 +270,10 @@ static void drop(ouro_loop *loop)
 /* Leave the thread, and leave the memory to those who still refer to it. */
 static void let_go(ouro_loop *loop)
 {
-    loop->thread = NULL;
+    loop->phase = OURO__CLOSED;
     ouro__this_loop = NULL;
+    ouro__locals_unref(loop, loop->locals);
+    loop->locals = NULL;
     loop->handles++; /* one for us, so that the last to go is told apart from none */
     atomic_fetch_add(&loop->refs, 1);
     ouro__loop_handle_gone(loop);
@@ -302,10 +305,7 @@ int ouro_loop_close(ouro_loop *loop)
         return rc;
     if (loop->running || (!loop->abandoned && ouro__loop_alive(loop)))
         return -EBUSY;
-    loop->closing = true;
     ouro__posts_close(loop, true);
-    ouro__locals_unref(loop, loop->locals);
-    loop->locals = NULL;
     if (loop->debug) {
         report_leaks(loop);
         ouro__guard_remove();

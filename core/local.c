@@ -53,7 +53,7 @@ static void box_unref(ouro_loop *loop, struct box *box)
         return;
     if (!box->value_free)
         ouro__release(box);
-    else if (loop->thread)
+    else if (loop->phase != OURO__CLOSED)
         ouro__ready(loop, &box->job);
     else
         box_destroy(&box->job);

@@ -30,9 +30,9 @@ int ouro__loop_check(const ouro_loop *loop)
         return -EINVAL;
     if (ouro__loop_forked(loop))
         return -ECHILD;
-    if (!loop->thread)
-        return -ESHUTDOWN;
-    return ouro__loop_is_here(loop) ? 0 : -EXDEV;
+    if (!ouro__loop_is_here(loop))
+        return -EXDEV;
+    return loop->phase == OURO__CLOSED ? -ESHUTDOWN : 0;
 }
 
 /* ---- The turn ------------------------------------------------------------------------------------- */
@@ -136,8 +136,7 @@ int ouro__loop_turn(ouro_loop *loop, ouro_ns deadline)
 bool ouro__loop_alive(const ouro_loop *loop)
 {
     return loop->pending || loop->calls_live || loop->ops.in_kernel ||
-           !ouro__list_empty(&loop->ready) || !ouro__list_empty(&loop->dead) ||
-           atomic_load(&loop->posts);
+           !ouro__list_empty(&loop->ready) || !ouro__list_empty(&loop->dead);
 }
 
 /* ---- Running ---------------------------------------------------------------------------------------- */
@@ -167,7 +166,7 @@ int ouro_loop_run(ouro_loop *loop)
     int rc = enter(loop);
     if (rc < 0)
         return rc;
-    while (rc == 0 && !loop->stopping && ouro__loop_alive(loop))
+    while (rc == 0 && !loop->stopping && (ouro__loop_alive(loop) || ouro__posts_waiting(loop)))
         rc = ouro__loop_turn(loop, OURO_FOREVER);
     if (rc == 0 && loop->stopping)
         rc = 1;
@@ -190,11 +189,14 @@ int ouro__loop_drive(ouro_loop *loop, ouro_future *goal, void (*each)(ouro_loop 
 
 int64_t ouro_loop_run_until(ouro_loop *loop, ouro_future *f)
 {
-    int rc = ouro__future_check(f);
-    if (rc == 0)
-        rc = enter(loop);
+    int rc = enter(loop);
     if (rc < 0)
         return rc;
+    rc = ouro__future_check(f);
+    if (rc < 0) {
+        leave(loop);
+        return rc;
+    }
     rc = ouro__loop_drive(loop, f, NULL);
     leave(loop);
     if (f->state == OURO_PENDING)
@@ -219,7 +221,7 @@ int ouro_loop_step(ouro_loop *loop, ouro_ns max_wait)
     leave(loop);
     if (rc < 0 && rc != -EBUSY && rc != -EAGAIN)
         return rc;
-    return ouro__loop_alive(loop);
+    return ouro__loop_alive(loop) || ouro__posts_waiting(loop);
 }
 
 int ouro_loop_stop(ouro_loop *loop)
@@ -240,10 +242,12 @@ ouro_ns ouro_loop_timeout(ouro_loop *loop)
 {
     if (ouro__loop_check(loop) < 0)
         return OURO_FOREVER;
-    if (!ouro__loop_alive(loop) && !atomic_load(&loop->woken))
-        return OURO_FOREVER;
-    if (busy(loop) || ouro__posts_waiting(loop) || atomic_load(&loop->woken) ||
+    if (ouro__posts_waiting(loop) || atomic_load(&loop->woken) ||
         loop->driver->ops->ready(loop->driver))
+        return 0;
+    if (!ouro__loop_alive(loop))
+        return OURO_FOREVER;
+    if (busy(loop))
         return 0;
     ouro_ns next = ouro__timers_next(&loop->timers);
     if (next == OURO_FOREVER)

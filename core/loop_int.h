@@ -23,6 +23,14 @@ struct ouro__post;
 /* A step longer than this is reported in debug mode. */
 #define OURO__SLOW_STEP OURO_MS(100)
 
+/* What may still be begun. */
+enum ouro__phase {
+    OURO__OPEN,
+    OURO__CLOSING, /* shutdown has begun: no new work, but what there is may wait to clean up */
+    OURO__SHUT,    /* and has ended */
+    OURO__CLOSED,  /* only references are left */
+};
+
 /* What runs now, for the report of a slow step. */
 struct ouro__step {
     const char *what;
@@ -55,10 +63,10 @@ struct ouro_loop {
     uint64_t turns;
     ouro_ns next_trim;
 
+    enum ouro__phase phase;
     bool running;
     bool stopping;
-    bool closing;   /* shutdown has begun: nothing new */
-    bool abandoned; /* and gave up: the kernel may still write to our memory */
+    bool abandoned; /* shutdown gave up: the kernel may still write to our memory */
     bool debug;
     ouro_report_fn *report;
     void *report_arg;
@@ -67,7 +75,7 @@ struct ouro_loop {
     const char *deepest_name;
 
     /* What other threads touch. */
-    const void *thread; /* the owner's thread mark; NULL once closed */
+    const void *thread; /* the owner's thread mark */
     unsigned fork_generation;
     atomic_uint refs;
     _Atomic(struct ouro__post *) posts; /* newest first */
@@ -104,11 +112,18 @@ static inline int ouro__loop_here(ouro_loop **ret_loop)
     return 0;
 }
 
-/* The same for new work: also -ESHUTDOWN. */
-static inline int ouro__loop_open(ouro_loop **ret_loop)
+/* The same for something to wait for: also -ESHUTDOWN. */
+static inline int ouro__loop_for_wait(ouro_loop **ret_loop)
 {
     int rc = ouro__loop_here(ret_loop);
-    return rc == 0 && (*ret_loop)->closing ? -ESHUTDOWN : rc;
+    return rc == 0 && (*ret_loop)->phase >= OURO__SHUT ? -ESHUTDOWN : rc;
+}
+
+/* The same for new work, which shutdown refuses from its beginning. */
+static inline int ouro__loop_for_work(ouro_loop **ret_loop)
+{
+    int rc = ouro__loop_here(ret_loop);
+    return rc == 0 && (*ret_loop)->phase >= OURO__CLOSING ? -ESHUTDOWN : rc;
 }
 
 /* 0, or why @loop cannot be used here: -EINVAL, -ESHUTDOWN, -EXDEV, -ECHILD. */

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #define FIRST_SLOTS 64u
-#define CANCEL_ROOM 8u /* entries of the queue that only cancels may take */
+#define CANCEL_ROOM 8u /* entries of the queue that only cancels may take; of a small one fewer */
 
 /* user_data of cancels; slot and generation of no operation, since generations start at 1. */
 #define CANCEL_DATA UINT64_C(0)
@@ -43,9 +43,11 @@ static int32_t *early_result(struct ouro__op *op)
 
 /* ---- Slots ------------------------------------------------------------------------------------- */
 
-void ouro__ops_init(struct ouro__ops *ops)
+void ouro__ops_init(struct ouro__ops *ops, unsigned queue_size)
 {
-    *ops = (struct ouro__ops){.free_slot = OURO__NO_SLOT};
+    *ops = (struct ouro__ops){.free_slot = OURO__NO_SLOT, .cancel_room = queue_size / 4};
+    if (ops->cancel_room > CANCEL_ROOM)
+        ops->cancel_room = CANCEL_ROOM;
     ouro__list_init(&ops->queued);
     ouro__list_init(&ops->cancels);
 }
@@ -144,7 +146,7 @@ bool ouro__ops_flush(ouro_loop *loop)
         return false;
     submit_cancels(loop);
     unsigned space = d->ops->sq_space(d);
-    for (; space > CANCEL_ROOM && !ouro__list_empty(&ops->queued); space--) {
+    for (; space > ops->cancel_room && !ouro__list_empty(&ops->queued); space--) {
         struct ouro__op *op = OURO__CONTAINER(ops->queued.next, struct ouro__op, link);
         struct io_uring_sqe *sqe = d->ops->get_sqe(d);
         if (!sqe)
@@ -236,7 +238,7 @@ static const struct ouro__kind op_kind = {
 ouro_future *ouro_uring_op(const struct io_uring_sqe *sqe, const ouro_uring_options *opts)
 {
     ouro_loop *loop;
-    int rc = sqe && !(sqe->flags & REFUSED_FLAGS) ? ouro__loop_here(&loop) : -EINVAL;
+    int rc = sqe && !(sqe->flags & REFUSED_FLAGS) ? ouro__loop_for_wait(&loop) : -EINVAL;
     if (rc < 0)
         return ouro__failed(rc);
     struct ouro__op *op = ouro__future_new(loop, &op_kind);

@@ -27,6 +27,7 @@ struct ouro__op_slot {
 struct ouro__ops {
     struct ouro__op_slot *slots;
     uint32_t slot_count;
+    unsigned cancel_room;      /* entries of the driver's queue kept for cancels */
     uint32_t free_slot;        /* OURO__NO_SLOT: none */
     struct ouro__link queued;  /* to be submitted, oldest first */
     struct ouro__link cancels; /* in the kernel, to be cancelled */
@@ -40,7 +41,8 @@ struct ouro__ops {
 
 #define OURO__NO_SLOT UINT32_MAX
 
-void ouro__ops_init(struct ouro__ops *ops);
+/* @queue_size: entries that an empty queue of the driver has room for. */
+void ouro__ops_init(struct ouro__ops *ops, unsigned queue_size);
 void ouro__ops_drop(struct ouro__ops *ops);
 
 /* Fill the driver's queue. True when something was left over. */

@@ -54,7 +54,7 @@ static const struct ouro__kind promise_kind = {
 int ouro_promise_new(ouro_promise **ret_promise, ouro_future **ret_future)
 {
     ouro_loop *loop;
-    int rc = ret_promise && ret_future ? ouro__loop_open(&loop) : -EINVAL;
+    int rc = ret_promise && ret_future ? ouro__loop_for_wait(&loop) : -EINVAL;
     if (rc < 0)
         return rc;
     ouro_promise *p = ouro__future_new(loop, &promise_kind);

@@ -53,7 +53,7 @@ static ouro_future *sleep_on(ouro_loop *loop, ouro_ns when)
 ouro_future *ouro_sleep(ouro_ns delay)
 {
     ouro_loop *loop;
-    int rc = ouro__loop_here(&loop);
+    int rc = ouro__loop_for_wait(&loop);
     if (rc < 0)
         return ouro__failed(rc);
     return sleep_on(loop, ouro__ns_add(ouro__loop_now(loop), delay));
@@ -62,7 +62,7 @@ ouro_future *ouro_sleep(ouro_ns delay)
 ouro_future *ouro_sleep_until(ouro_ns when)
 {
     ouro_loop *loop;
-    int rc = ouro__loop_here(&loop);
+    int rc = ouro__loop_for_wait(&loop);
     return rc < 0 ? ouro__failed(rc) : sleep_on(loop, when);
 }
 

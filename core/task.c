@@ -211,7 +211,7 @@ static struct ouro__task *task_new(ouro_loop *loop, ouro_task_fn *fn, void *arg,
 static ouro_future *spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts)
 {
     ouro_loop *loop;
-    int rc = fn && opts->stack_size <= MAX_STACK ? ouro__loop_open(&loop) : -EINVAL;
+    int rc = fn && opts->stack_size <= MAX_STACK ? ouro__loop_for_work(&loop) : -EINVAL;
     if (rc < 0)
         return ouro__failed(rc);
     struct ouro__task *task = task_new(loop, fn, arg, opts);

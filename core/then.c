@@ -78,10 +78,10 @@ ouro_future *ouro_then(ouro_future *f, ouro_then_fn *fn, void *arg)
         return ouro__failed(rc);
     rc = fn ? ouro__loop_here(&loop) : -EINVAL;
     if (rc < 0)
-        return ouro__combine_failed(&f, 1, rc);
+        return ouro__doom(f, rc);
     struct chain *c = ouro__future_new(loop, &chain_kind);
     if (!c)
-        return ouro__combine_failed(&f, 1, -ENOMEM);
+        return ouro__doom(f, -ENOMEM);
     c->job.run = source_settled;
     c->source = f;
     c->fn = fn;

@@ -73,7 +73,7 @@ ouro_future *ouro_timeout(ouro_future *f, ouro_ns limit)
         return f;
     struct timeout *t = timeout_new(f->loop, f, limit);
     if (!t)
-        return ouro__combine_failed(&f, 1, -ENOMEM);
+        return ouro__doom(f, -ENOMEM);
     ouro__watch(f, &t->job);
     if (limit == 0)
         expire(&t->timer);

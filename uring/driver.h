@@ -34,10 +34,10 @@ struct ouro__completion {
 /* What a driver has counted. */
 struct ouro__driver_stats {
     uint64_t enters;    /* system calls that submitted or waited */
-    uint64_t submitted; /* entries executed */
-    uint64_t overflows; /* times the completion queue was found full */
-    uint64_t spins;
-    uint64_t spin_hits;
+    uint64_t submitted; /* entries executed, the driver's own included */
+    uint64_t overflows; /* of enters: those that found the completion queue overflown */
+    uint64_t spins;     /* looks before a sleep, */
+    uint64_t spin_hits; /* and those that found something */
 };
 
 struct ouro__driver {
@@ -90,7 +90,7 @@ struct ouro__driver_ops {
 };
 
 struct ouro__kernel_options {
-    unsigned entries;       /* of the submission queue, > 0 */
+    unsigned entries;       /* of the submission queue, 8 at least; one is the driver's own */
     uint64_t spin;          /* ns to look at the ring before sleeping; 0: never */
     void *(*alloc)(size_t); /* where the driver's own memory comes from */
     void (*release)(void *);

@@ -239,8 +239,8 @@ void ouro_promise_free(ouro_promise *p);
  * @param arg  Passed to @p fn. Yours.
  * @return A future, never NULL.   @owns the caller.
  *   - whatever the last link came to
- *   - -ENOMEM      @p f was cancelled; @p fn was not and will not be called
- *   - -EINVAL, -EXDEV, -EPERM, -ECHILD   likewise
+ *   - -ENOMEM      @p f was cancelled, and has settled; @p fn was not and will not be called
+ *   - -EINVAL (NULL), -EXDEV (it stays its owner's), -EPERM, -ECHILD   @p fn will not be called
  * @thread Loop thread only.
  */
 ouro_future *ouro_then(ouro_future *f, ouro_then_fn *fn, void *arg) OURO_NODISCARD;
@@ -284,9 +284,9 @@ ouro_future *ouro_gather(ouro_future *const *fs, size_t n, ouro_gather_mode mode
  *   - the result of @p f, error or not
  *   - -ETIMEDOUT   the limit passed and @p f was cancelled for it
  *   - -ECANCELED   cancelled from outside, which beats the limit
- *   - -ENOMEM, -EINVAL (NULL), -EXDEV, -EPERM, -ECHILD: @p f was cancelled, and inside a task has
- *     settled when this returns
- * @thread Loop thread only.   @suspends No, but for -ENOMEM inside a task.
+ *   - -ENOMEM      @p f was cancelled, and has settled
+ *   - -EINVAL (NULL), -EXDEV (it stays its owner's), -ECHILD
+ * @thread Loop thread only.
  */
 ouro_future *ouro_timeout(ouro_future *f, ouro_ns limit) OURO_NODISCARD;
 

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef OURO_NAMES_H
+#define OURO_NAMES_H
+
+/*
+ * Names of the kernel's numbers, NULL for those we have not heard of.
+ */
+
+const char *ouro__op_name(unsigned op);
+
+/* Of the flag 1u << bit, IORING_SETUP_*. */
+const char *ouro__setup_flag_name(unsigned bit);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rings.
+ *
+ * Happy path: one call with every flag we want makes a ring; the kernel's list of operations shows
+ * that it is new enough; three registrations, none of which may fail the whole, make it cheaper
+ * and safer.
+ *
+ * How it fails: step by step. A kernel (or what stands in for one) that does not know a flag answers
+ * -EINVAL and names none, so flags go youngest first, a group at a time: in a group are those that
+ * make no sense apart. Too little memory for the ring asked for may be enough for half of it. Any
+ * other answer is final.
+ */
+#define _GNU_SOURCE 1
+
+#include "setup.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The oldest kernel is 6.1, for DEFER_TASKRUN and a year of repairs. Release texts lie (vendors
+ * backport, containers pretend), operations do not: this one came with 6.1. */
+#define FLOOR_OP IORING_OP_SENDMSG_ZC
+
+/* Threads that io-wq may make for requests that block for good (sockets, pipes). Its own idea is
+ * the limit on processes. */
+#define WORKERS_UNBOUND 64u
+
+/* Flags, youngest first. Each group can be had without those above it. COOP_TASKRUN is implied by
+ * DEFER_TASKRUN and takes its place, with TASKRUN_FLAG, where that is refused. */
+static const unsigned groups[] = {
+    IORING_SETUP_DEFER_TASKRUN,
+    IORING_SETUP_SINGLE_ISSUER,
+    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+    IORING_SETUP_SUBMIT_ALL,
+    IORING_SETUP_CLAMP,
+    IORING_SETUP_CQSIZE,
+};
+
+#define GROUPS (sizeof groups / sizeof groups[0])
+
+static unsigned all_flags(void)
+{
+    unsigned flags = 0;
+    for (size_t i = 0; i < GROUPS; i++)
+        flags |= groups[i];
+    return flags;
+}
+
+static unsigned clamp(unsigned entries)
+{
+    if (entries < OURO__ENTRIES_MIN)
+        return OURO__ENTRIES_MIN;
+    return entries > OURO__ENTRIES_MAX ? OURO__ENTRIES_MAX : entries;
+}
+
+/* Completions outnumber submissions: multishot operations bring many, and most of what is in flight
+ * was submitted turns ago. A completion takes a quarter of an entry's space. */
+static unsigned cq_entries(unsigned entries)
+{
+    return entries <= 256 ? entries * 8 : entries * 4;
+}
+
+int ouro__ring_ladder(ouro__ring_init_fn *init, unsigned entries, struct io_uring *ring,
+                      struct ouro__ring_report *ret_report)
+{
+    unsigned flags = all_flags();
+    unsigned want = clamp(entries);
+    size_t group = 0;
+    for (;;) {
+        struct io_uring_params p = {.flags = flags};
+        if (flags & IORING_SETUP_CQSIZE)
+            p.cq_entries = cq_entries(want);
+        int rc = init(want, ring, &p);
+        if (rc == -ENOMEM && want > OURO__ENTRIES_MIN) {
+            want = clamp(want / 2);
+        } else if (rc == -EINVAL && group < GROUPS) {
+            flags &= ~groups[group++];
+        } else {
+            *ret_report = (struct ouro__ring_report){
+                .asked = entries,
+                .sq_entries = p.sq_entries,
+                .cq_entries = p.cq_entries,
+                .flags = flags,
+                .dropped = all_flags() & ~flags,
+                .features = p.features,
+            };
+            return rc;
+        }
+    }
+}
+
+int ouro__ring_ops(struct io_uring *ring, bool supported[256])
+{
+    union {
+        struct io_uring_probe head;
+        char room[sizeof(struct io_uring_probe) + 256 * sizeof(struct io_uring_probe_op)];
+    } probe;
+    memset(&probe, 0, sizeof probe);
+    int rc = io_uring_register_probe(ring, &probe.head, 256);
+    if (rc < 0)
+        return rc;
+    const struct io_uring_probe_op *ops = probe.head.ops;
+    for (int i = 0; i < 256; i++)
+        supported[i] = i < probe.head.ops_len && (ops[i].flags & IO_URING_OP_SUPPORTED);
+    return probe.head.last_op + 1;
+}
+
+static int check_floor(struct io_uring *ring)
+{
+    bool supported[256];
+    int rc = ouro__ring_ops(ring, supported);
+    if (rc < 0)
+        return rc == -EINVAL ? -EOPNOTSUPP : rc; /* the question itself is 5.6 */
+    return supported[FLOOR_OP] ? 0 : -EOPNOTSUPP;
+}
+
+static bool cap_workers(struct io_uring *ring)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned limits[2] = {processors > 0 ? 2 * (unsigned)processors : 2, WORKERS_UNBOUND};
+    return io_uring_register_iowq_max_workers(ring, limits) == 0;
+}
+
+int ouro__ring_open(unsigned entries, struct io_uring *ring, struct ouro__ring_report *ret_report)
+{
+    int rc = ouro__ring_ladder(io_uring_queue_init_params, entries, ring, ret_report);
+    if (rc < 0)
+        return rc;
+    rc = check_floor(ring);
+    if (rc < 0) {
+        io_uring_queue_exit(ring);
+        return rc;
+    }
+    ret_report->fork_safe = io_uring_ring_dontfork(ring) == 0;
+    ret_report->workers_capped = cap_workers(ring);
+    ret_report->fd_registered = io_uring_register_ring_fd(ring) == 1;
+    return 0;
+}
