@@ -52,9 +52,6 @@ static inline void jump(struct ouro__context *from, struct ouro__context *to)
 
 #else
 
-/* context_*.S: save registers on this stack and its end in *from_sp, restore those at to_sp. */
-void ouro__stack_switch(void **from_sp, void *to_sp);
-
 /* context_*.S: the first return address of a new stack. */
 void ouro__stack_start(void);
 
@@ -138,21 +135,24 @@ void ouro__context_arrive(void)
 #endif
 }
 
+#if defined(OURO__UCONTEXT) || OURO__ASAN || OURO__TSAN
 void ouro__context_switch(struct ouro__context *from, struct ouro__context *to)
 {
-#if OURO__ASAN
+#    if OURO__ASAN
     leaving = from;
     __sanitizer_start_switch_fiber(&from->fake_stack, to->bottom, to->size);
-#endif
-#if OURO__TSAN
+#    endif
+#    if OURO__TSAN
     from->fiber = __tsan_get_current_fiber();
     __tsan_switch_to_fiber(to->fiber, 0);
-#endif
+#    endif
     jump(from, to);
-#if OURO__ASAN
+#    if OURO__ASAN
     __sanitizer_finish_switch_fiber(from->fake_stack, &leaving->bottom, &leaving->size);
-#endif
+#    endif
 }
+
+#endif
 
 _Noreturn void ouro__context_leave(struct ouro__context *from, struct ouro__context *to)
 {

@@ -65,8 +65,20 @@ void ouro__context_make(struct ouro__context *context, void *stack, size_t size,
 /* To be called first in entry(): completes the switch that got there. */
 void ouro__context_arrive(void);
 
+#ifndef OURO__UCONTEXT
+/* context_*.S: save registers on this stack and its end in *from_sp, restore those at to_sp. */
+void ouro__stack_switch(void **from_sp, void *to_sp);
+#endif
+
 /* Stop here, go on there. Returns when somebody switches back to @from. */
+#if defined(OURO__UCONTEXT) || OURO__ASAN || OURO__TSAN
 void ouro__context_switch(struct ouro__context *from, struct ouro__context *to);
+#else
+static inline void ouro__context_switch(struct ouro__context *from, struct ouro__context *to)
+{
+    ouro__stack_switch(&from->sp, to->sp);
+}
+#endif
 
 /* Go on there for good. */
 _Noreturn void ouro__context_leave(struct ouro__context *from, struct ouro__context *to);

@@ -59,7 +59,9 @@ ouro__stack_switch:
         popq    %rbp
         .cfi_adjust_cfa_offset -8
         .cfi_restore %rbp
-        ret
+        /* Not a return: the processor would predict the caller on the stack that was left. */
+        popq    %rcx
+        notrack jmpq *%rcx
         .cfi_endproc
         .size   ouro__stack_switch, . - ouro__stack_switch
 

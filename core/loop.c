@@ -15,6 +15,7 @@
 
 #define REAP_BATCH 64
 #define REAP_MAX   512 /* completions a turn: what comes faster must not keep timers waiting */
+#define QUICK_MAX  64 /* passes over the ready list in a row, with a mere look at the ring between */
 #define TRIM_EVERY OURO_SEC(1)
 
 _Thread_local ouro_loop *ouro__this_loop;
@@ -65,6 +66,16 @@ static void run_ready(ouro_loop *loop)
         else
             job->run(job);
     }
+}
+
+/* Whether another pass over the ready list may come before the rest of the turn, since the rest would
+ * find nothing to do. */
+static bool nothing_else(ouro_loop *loop)
+{
+    return !ouro__list_empty(&loop->ready) && ouro__list_empty(&loop->dead) &&
+           !ouro__ops_waiting(&loop->ops) && !loop->timers.count && !loop->stopping &&
+           !(loop->goal && loop->goal->state != OURO_PENDING) && !ouro__posts_waiting(loop) &&
+           !loop->driver->ops->ready(loop->driver);
 }
 
 /* Something to do that the driver knows nothing of, or nothing at all: no reason to sleep. */
@@ -121,6 +132,8 @@ int ouro__loop_turn(ouro_loop *loop, ouro_ns deadline)
     atomic_store_explicit(&loop->sleeping, 0, memory_order_relaxed);
     ouro__posts_take(loop);
     run_ready(loop);
+    for (int i = 0; i < QUICK_MAX && nothing_else(loop); i++)
+        run_ready(loop);
     ouro__loop_bury(loop);
     ouro__ops_flush(loop);
     int rc = d->ops->submit(d, wait_until(loop, deadline));

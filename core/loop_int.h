@@ -43,6 +43,7 @@ struct ouro__step {
 struct ouro_loop {
     struct ouro__driver *driver;
     struct ouro__task *task; /* that runs; NULL: the loop itself or a callback */
+    unsigned eager;          /* tasks that were resumed by tasks */
     ouro_future *goal;       /* to run until it has settled; or NULL */
     struct ouro__link ready; /* jobs for the next pass */
     struct ouro__link batch; /* jobs of this pass */

@@ -28,6 +28,8 @@ static_assert(sizeof(struct ouro__task) <= 256, "a task outgrew four cache lines
 #    endif
 #endif
 
+static void run(struct ouro__job *job);
+
 /* ---- The task's own stack ------------------------------------------------------------------------ */
 
 static void body(void *arg)
@@ -46,13 +48,35 @@ static void note_slow_step(ouro_loop *loop)
         loop->step.frame_count = ouro__frames(loop->step.frames, OURO__FRAMES);
 }
 
+/* The task that the loop would resume next, if nothing has to happen in between. */
+static struct ouro__task *next_task(ouro_loop *loop)
+{
+    if (loop->debug || loop->eager || ouro__list_empty(&loop->batch))
+        return NULL;
+    struct ouro__job *job = OURO__CONTAINER(loop->batch.next, struct ouro__job, link);
+    if (job->run != run)
+        return NULL;
+    struct ouro__task *next = OURO__CONTAINER(job, struct ouro__task, job);
+    return next->flags & OURO__TASK_STARTED ? next : NULL;
+}
+
+/* To the loop or, which saves a switch, straight to the task it would go to. */
 void ouro__task_suspend(struct ouro__task *task)
 {
     ouro_loop *loop = task->f.loop;
     assert(loop->task == task);
-    if (loop->debug)
-        note_slow_step(loop);
-    ouro__context_switch(&task->context, task->back);
+    struct ouro__task *next = next_task(loop);
+    if (!next) {
+        if (loop->debug)
+            note_slow_step(loop);
+        ouro__context_switch(&task->context, task->back);
+        return;
+    }
+    ouro__list_remove(&next->job.link);
+    next->back = task->back;
+    next->budget = 0;
+    loop->task = next;
+    ouro__context_switch(&task->context, &next->context);
 }
 
 /* ---- Outside it ------------------------------------------------------------------------------------ */
@@ -136,10 +160,13 @@ static void run(struct ouro__job *job)
         loop->step.what = "task";
         loop->step.name = task->name;
     }
+    loop->eager += resumer != NULL;
     ouro__context_switch(&here, &task->context);
+    loop->eager -= resumer != NULL;
+    struct ouro__task *last = loop->task; /* tasks may have switched to each other meanwhile */
     loop->task = resumer;
-    if (task->flags & OURO__TASK_RETURNED)
-        leave_stack(task);
+    if (last->flags & OURO__TASK_RETURNED)
+        leave_stack(last);
 }
 
 /* ---- Cancelling ---------------------------------------------------------------------------------------- */
