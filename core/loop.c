@@ -15,7 +15,7 @@
 
 #define REAP_BATCH 64
 #define REAP_MAX   512 /* completions a turn: what comes faster must not keep timers waiting */
-#define QUICK_MAX  64 /* passes over the ready list in a row, with a mere look at the ring between */
+#define SHORT_MAX  64  /* turns in a row that only run the ready list and look at the ring */
 #define TRIM_EVERY OURO_SEC(1)
 
 _Thread_local ouro_loop *ouro__this_loop;
@@ -55,6 +55,7 @@ static void run_watched(ouro_loop *loop, struct ouro__job *job)
                                       .frame_count = loop->step.frame_count});
 }
 
+/* Run what is ready now, and bury the dead it leaves. */
 static void run_ready(ouro_loop *loop)
 {
     ouro__list_splice(&loop->batch, &loop->ready);
@@ -66,16 +67,7 @@ static void run_ready(ouro_loop *loop)
         else
             job->run(job);
     }
-}
-
-/* Whether another pass over the ready list may come before the rest of the turn, since the rest would
- * find nothing to do. */
-static bool nothing_else(ouro_loop *loop)
-{
-    return !ouro__list_empty(&loop->ready) && ouro__list_empty(&loop->dead) &&
-           !ouro__ops_waiting(&loop->ops) && !loop->timers.count && !loop->stopping &&
-           !(loop->goal && loop->goal->state != OURO_PENDING) && !ouro__posts_waiting(loop) &&
-           !loop->driver->ops->ready(loop->driver);
+    ouro__loop_bury(loop);
 }
 
 /* Something to do that the driver knows nothing of, or nothing at all: no reason to sleep. */
@@ -132,9 +124,6 @@ int ouro__loop_turn(ouro_loop *loop, ouro_ns deadline)
     atomic_store_explicit(&loop->sleeping, 0, memory_order_relaxed);
     ouro__posts_take(loop);
     run_ready(loop);
-    for (int i = 0; i < QUICK_MAX && nothing_else(loop); i++)
-        run_ready(loop);
-    ouro__loop_bury(loop);
     ouro__ops_flush(loop);
     int rc = d->ops->submit(d, wait_until(loop, deadline));
     atomic_store_explicit(&loop->sleeping, 0, memory_order_relaxed);
@@ -153,6 +142,23 @@ bool ouro__loop_alive(const ouro_loop *loop)
 }
 
 /* ---- Running ---------------------------------------------------------------------------------------- */
+
+/* Whether the next turn would do no more than run the ready list. */
+static bool nothing_else(ouro_loop *loop)
+{
+    return !ouro__list_empty(&loop->ready) && ouro__list_empty(&loop->dead) &&
+           !ouro__ops_waiting(&loop->ops) && !loop->timers.count && !loop->stopping &&
+           !(loop->goal && loop->goal->state != OURO_PENDING) && !ouro__posts_waiting(loop) &&
+           !loop->driver->ops->ready(loop->driver);
+}
+
+/* A turn, after as many short ones as the ready list and nothing else keeps busy. */
+static int run_on(ouro_loop *loop)
+{
+    for (int i = 0; i < SHORT_MAX && nothing_else(loop); i++)
+        run_ready(loop);
+    return ouro__loop_turn(loop, OURO_FOREVER);
+}
 
 /* 0 and running, or why not. */
 static int enter(ouro_loop *loop)
@@ -180,7 +186,7 @@ int ouro_loop_run(ouro_loop *loop)
     if (rc < 0)
         return rc;
     while (rc == 0 && !loop->stopping && (ouro__loop_alive(loop) || ouro__posts_waiting(loop)))
-        rc = ouro__loop_turn(loop, OURO_FOREVER);
+        rc = run_on(loop);
     if (rc == 0 && loop->stopping)
         rc = 1;
     leave(loop);
@@ -194,7 +200,7 @@ int ouro__loop_drive(ouro_loop *loop, ouro_future *goal, void (*each)(ouro_loop 
     while (rc == 0 && !loop->stopping && goal->state == OURO_PENDING) {
         if (each)
             each(loop);
-        rc = ouro__loop_turn(loop, OURO_FOREVER);
+        rc = run_on(loop);
     }
     loop->goal = NULL;
     return rc;

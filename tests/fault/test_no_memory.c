@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * No memory, at every single place where memory is asked for.
+ *
+ * Three scenarios are run again and again, each time with one allocation more granted before the
+ * allocator refuses, once or from then on, until a run needs no more than it gets. A run may fail wherever
+ * it likes, but somebody must be told -ENOMEM, every future must settle, every argument and object
+ * must be freed exactly once, and every byte must be back at the end.
+ *
+ * How it fails: a crash, a hang (the suite's timeout, or the fake driver's deadlock message), bytes that
+ * were not given back, a refusal that nobody was told of.
+ */
+#define _GNU_SOURCE
+#include "harness.h"
+
+#include <errno.h>
+#include <linux/io_uring.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <ouro/uring.h>
+
+#include "loop_int.h"
+
+TestSuite(no_memory, .timeout = 280);
+
+/* ---- The allocator ---------------------------------------------------------------------------------------- */
+
+struct rationed {
+    uint64_t asked;
+    uint64_t fail_at; /* the first that is refused, from 1; 0: none */
+    bool for_good;    /* so are all that follow */
+    uint64_t refused;
+    int64_t live;
+};
+
+static struct rationed memory;
+
+static bool refuse(struct rationed *m)
+{
+    m->asked++;
+    bool no = m->fail_at && (m->asked == m->fail_at || (m->for_good && m->asked > m->fail_at));
+    m->refused += no;
+    return no;
+}
+
+static void *ration_alloc(size_t size, void *arg)
+{
+    struct rationed *m = arg;
+    if (refuse(m))
+        return NULL;
+    m->live++;
+    void *ptr = malloc(size);
+    check(ptr != NULL);
+    return ptr;
+}
+
+static void *ration_resize(void *ptr, size_t size, void *arg)
+{
+    struct rationed *m = arg;
+    if (refuse(m))
+        return NULL;
+    m->live += ptr == NULL;
+    return realloc(ptr, size);
+}
+
+static void ration_release(void *ptr, void *arg)
+{
+    struct rationed *m = arg;
+    m->live -= ptr != NULL;
+    free(ptr);
+}
+
+/* ---- What the scenarios share ------------------------------------------------------------------------------ */
+
+static int told; /* results, of any kind, that said -ENOMEM */
+static int made; /* arguments and objects handed over */
+static int freed;
+
+/* Note what a call or a future came to, and pass it on. */
+static int64_t hear(int64_t rc)
+{
+    told += rc == -ENOMEM;
+    return rc;
+}
+
+static void count_free(void *ptr)
+{
+    (void)ptr;
+    freed++;
+}
+
+static void hear_report(const ouro_report *report, void *arg)
+{
+    (void)arg;
+    hear(report->error);
+}
+
+/* ---- Scenario: tasks, gather, timeout, sleep ------------------------------------------------------------------ */
+
+static int64_t nap_and_return(void *arg)
+{
+    int64_t rc = ouro_await(ouro_sleep(OURO_MS(1)));
+    return rc < 0 ? rc : (int64_t)(intptr_t)arg;
+}
+
+static int64_t nest(void *arg)
+{
+    intptr_t depth = (intptr_t)arg;
+    if (depth == 0)
+        return ouro_await(ouro_timeout(ouro_sleep(OURO_SEC(1)), OURO_MS(1)));
+    return ouro_await(ouro_spawn(nest, (void *)(depth - 1)));
+}
+
+static int64_t gather_some(ouro_gather_mode mode)
+{
+    ouro_future *f[6];
+    ouro_result r[6];
+    for (int i = 0; i < 5; i++)
+        f[i] = ouro_spawn(nap_and_return, (void *)(intptr_t)i);
+    f[5] = ouro_timeout(ouro_spawn(nap_and_return, NULL), OURO_SEC(1));
+    int64_t rc = hear(ouro_await(ouro_gather(f, 6, mode, r)));
+    if (rc == 0)
+        for (int i = 0; i < 6; i++)
+            hear(r[i].n);
+    return rc;
+}
+
+static int64_t tasks(void *arg)
+{
+    (void)arg;
+    hear(gather_some(OURO_GATHER_ALL));
+    hear(gather_some(OURO_GATHER_COLLECT));
+    hear(gather_some(OURO_GATHER_FIRST_ERROR));
+    hear(ouro_await(ouro_spawn(nest, (void *)(intptr_t)4)));
+    hear(ouro_await(ouro_timeout(ouro_sleep(OURO_SEC(1)), OURO_MS(2))));
+    made++;
+    ouro_spawn_options opts = {.arg_free = count_free, .stack_size = 1 << 18};
+    hear(ouro_await(ouro_spawn_with(nap_and_return, NULL, &opts)));
+    ouro_detach(ouro_sleep(OURO_MS(1)));
+    return hear(ouro_await(ouro_sleep(OURO_MS(5))));
+}
+
+/* ---- Scenario: promises, chains, observers, calls, posts -------------------------------------------------------- */
+
+static void seen(ouro_future *f, void *arg)
+{
+    (void)arg;
+    hear(ouro_future_result(f).n);
+}
+
+static ouro_future *go_on(ouro_future *done, void *arg)
+{
+    hear(ouro_future_result(done).n);
+    return arg ? ouro_sleep(OURO_MS(1)) : NULL;
+}
+
+static void called(void *arg)
+{
+    (void)arg;
+}
+
+static ouro_cancel_answer later(ouro_promise *p, void *arg)
+{
+    (void)p;
+    (void)arg;
+    return OURO_LATER;
+}
+
+/* With arg_free, the argument is the call's once it was accepted, and only then. */
+static void accepted(int rc)
+{
+    made += hear(rc) == 0;
+}
+
+static void make_calls(void)
+{
+    ouro_call *call = NULL;
+    accepted(ouro_call_soon(called, NULL, count_free, NULL));
+    accepted(ouro_call_later(OURO_MS(1), called, NULL, count_free, NULL));
+    accepted(ouro_call_later(OURO_SEC(1), called, NULL, count_free, &call));
+    if (call)
+        check_eq(ouro_call_cancel(call), 1);
+    ouro_call_unref(call);
+    for (int i = 0; i < 3; i++)
+        accepted(ouro_loop_post(ouro_loop_current(), called, NULL, count_free));
+}
+
+static int64_t use_promise(bool cancel)
+{
+    ouro_promise *p = NULL;
+    ouro_future *f = NULL;
+    if (hear(ouro_promise_new(&p, &f)) < 0)
+        return -ENOMEM;
+    check_eq(ouro_promise_on_cancel(p, later, NULL), 0);
+    for (int i = 0; i < 3; i++)
+        hear(ouro_on_done(f, seen, NULL));
+    ouro_future *chain = ouro_then(ouro_ref(f), go_on, NULL);
+    chain = ouro_then(chain, go_on, cancel ? NULL : &told);
+    if (cancel)
+        ouro_cancel(f);
+    ouro_yield();
+    if (ouro_promise_resolve(p, (ouro_result){2, &made}, count_free) == 0)
+        made++;
+    ouro_promise_free(p);
+    int64_t rc = hear(ouro_await(chain));
+    ouro_unref(f);
+    return rc;
+}
+
+static int64_t promises(void *arg)
+{
+    (void)arg;
+    make_calls();
+    hear(use_promise(false));
+    hear(use_promise(true));
+    hear(ouro_await(ouro_then(ouro_ready(3), go_on, NULL)));
+    return hear(ouro_await(ouro_sleep(OURO_MS(3))));
+}
+
+/* ---- Scenario: operations, cancel, scopes, locals ------------------------------------------------------------------ */
+
+static const ouro_local key = {"key"};
+static int read_fd = -1; /* on the kernel, of a pipe that has nothing */
+
+static ouro_future *start(uint8_t opcode)
+{
+    static char buf[64];
+    struct io_uring_sqe sqe = {
+        .opcode = opcode, .fd = read_fd, .addr = (uintptr_t)buf, .len = sizeof buf};
+    return ouro_uring_op(&sqe, NULL);
+}
+
+static int64_t read_in_scope(void *arg)
+{
+    ouro_scope scope;
+    (void)arg;
+    int rc = ouro_local_set(&key, &made, count_free);
+    made += rc == 0;
+    hear(rc);
+    rc = ouro_scope_enter(&scope, &(ouro_scope_options){.timeout = OURO_MS(1), .move_on = 1});
+    if (hear(rc) < 0)
+        return rc;
+    int64_t n = hear(ouro_await(start(IORING_OP_READ)));
+    return ouro_scope_exit(&scope, n);
+}
+
+static int64_t operations(void *arg)
+{
+    (void)arg;
+    ouro_future *f[40];
+    int rc = ouro_local_set(&key, &made, count_free);
+    made += rc == 0;
+    hear(rc);
+    hear(ouro_await(ouro_spawn(read_in_scope, NULL)));
+    for (int i = 0; i < 40; i++)
+        f[i] = start(i % 2 ? IORING_OP_READ : IORING_OP_NOP);
+    ouro_yield();
+    for (int i = 1; i < 40; i += 2)
+        ouro_cancel(f[i]);
+    for (int i = 0; i < 40; i++)
+        hear(ouro_await(f[i]));
+    hear(ouro_await(ouro_timeout(start(IORING_OP_READ), OURO_MS(1))));
+    ouro_future *child = ouro_spawn(read_in_scope, NULL);
+    ouro_yield();
+    ouro_cancel(child);
+    return hear(ouro_await(child));
+}
+
+/* ---- Walking ------------------------------------------------------------------------------------------------------ */
+
+/* A loop on either driver, with as little memory as there is. On failure nothing was made. */
+static int make_loop(struct fake **ret_fake, ouro_loop **ret_loop)
+{
+    if (!*ret_fake)
+        return ouro_loop_new(&(ouro_loop_options){.entries = 8}, ret_loop);
+    return ouro__loop_new_on(&(*ret_fake)->driver, NULL, ret_loop);
+}
+
+static void run_scenario(ouro_task_fn *scenario, struct fake *fake)
+{
+    ouro_loop *loop = NULL;
+    told = made = freed = 0;
+    if (hear(make_loop(&fake, &loop)) < 0) {
+        check_eq(told, 1);
+        return;
+    }
+    check_eq(ouro_report_set_handler(hear_report, NULL), 0);
+    hear(ouro_loop_run_until(loop, ouro_spawn(scenario, NULL)));
+    check_eq(ouro_loop_shutdown(loop, OURO_SEC(5)), 0);
+    ouro_loop_stats s;
+    check_eq(ouro_loop_stats_get(loop, &s), 0);
+    check_eq(s.live_futures, 0);
+    check_eq(s.live_tasks, 0);
+    check_eq(s.kernel_operations, 0);
+    check_eq(s.live_timers, 0);
+    check_eq(s.live_calls, 0);
+    check_eq(s.live_stacks, 0);
+    check_eq(ouro_loop_close(loop), 0);
+    check_eq(freed, made);
+}
+
+/* One run; true if memory was refused in it. */
+static bool run_with_failure(ouro_task_fn *scenario, bool on_kernel, uint64_t n, bool for_good)
+{
+    memory = (struct rationed){.fail_at = n, .for_good = for_good};
+    ouro_allocator a = {ration_alloc, ration_resize, ration_release, &memory};
+    check_eq(ouro_set_allocator(&a), 0);
+    struct fake *fake = on_kernel ? NULL : fake_new(16);
+    run_scenario(scenario, fake);
+    fake_destroy(fake);
+    if (memory.live != 0)
+        cr_assert_fail("refusing %s %llu: %lld blocks leaked", for_good ? "from" : "only",
+                       (unsigned long long)n, (long long)memory.live);
+    if (memory.refused && !told)
+        cr_assert_fail("refusing %s %llu: nobody was told -ENOMEM", for_good ? "from" : "only",
+                       (unsigned long long)n);
+    check_eq(ouro_set_allocator(NULL), 0);
+    return memory.refused > 0;
+}
+
+/* More and more memory, until a run needs no more than it gets. */
+static void walk(ouro_task_fn *scenario, bool on_kernel)
+{
+    for (int for_good = 0; for_good < 2; for_good++) {
+        uint64_t n = 1;
+        while (run_with_failure(scenario, on_kernel, n, for_good))
+            check(++n < 100000);
+        check(n > 10); /* the scenario asked for something */
+        cr_log_info("%s, %s: %llu places", on_kernel ? "kernel" : "fake driver",
+                    for_good ? "refused for good" : "refused once", (unsigned long long)n - 1);
+        check_eq(told, 0);
+    }
+}
+
+Test(no_memory, tasks_gathers_timeouts_and_sleeps_fail_cleanly_at_every_allocation)
+{
+    walk(tasks, false);
+    walk(tasks, true);
+}
+
+Test(no_memory, promises_chains_calls_and_posts_fail_cleanly_at_every_allocation)
+{
+    walk(promises, false);
+    walk(promises, true);
+}
+
+Test(no_memory, operations_scopes_and_locals_fail_cleanly_at_every_allocation)
+{
+    int ends[2];
+    walk(operations, false);
+    check_eq(pipe(ends), 0);
+    read_fd = ends[0];
+    walk(operations, true);
+    close(ends[0]);
+    close(ends[1]);
+}

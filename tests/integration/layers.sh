@@ -1,0 +1,69 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Samples and tests stand on adapters, adapters on core, core on uring, uring on liburing:
+#   layers.sh SOURCE "URING INCLUDE ROOTS" "CORE INCLUDE ROOTS"
+# The roots are those that the build compiles each folder with. What must not compile stands beside
+# what must, or a broken command would pass for a border.
+set -eu
+
+source=$1
+uring=$2
+core=$3
+
+compiles() { # ROOTS HEADER
+    roots=
+    for root in $1; do
+        roots="$roots -I$root"
+    done
+    # The roots are words.
+    # shellcheck disable=SC2086
+    printf '#include %s\ntypedef int file_is_not_empty;\n' "$2" |
+        "$CC" -x c -std=c11 $roots -fsyntax-only -
+}
+
+must_compile() { # FOLDER ROOTS HEADER
+    compiles "$2" "$3" || {
+        echo "$1 cannot include $3" >&2
+        exit 1
+    }
+}
+
+must_not_compile() { # FOLDER ROOTS HEADER
+    if said=$(compiles "$2" "$3" 2>&1); then
+        echo "$1 can include $3, which is above it" >&2
+        exit 1
+    fi
+    case $said in
+    *"No such file"* | *"file not found"*) echo "$1 cannot include $3" ;;
+    *)
+        echo "$3 failed to compile in $1, but for another reason: $said" >&2
+        exit 1
+        ;;
+    esac
+}
+
+must_compile uring "$uring" '"driver.h"'
+must_not_compile uring "$uring" '<ouro/ouro.h>'
+must_not_compile uring "$uring" '<ouro/base.h>'
+for header in "$source"/core/*.h; do
+    must_not_compile uring "$uring" "\"${header##*/}\""
+done
+must_compile core "$core" '<ouro/ouro.h>'
+must_compile core "$core" '"driver.h"'
+
+# System headers are found from everywhere, so what core may not have of them is looked for: liburing,
+# and of uring/ anything but the driver seam.
+must_not_say() { # HEADER
+    cd "$source"
+    said=$(find core adapters -name '*.[chS]' -exec \
+        grep -nE "^[[:space:]]*#[[:space:]]*include[[:space:]]*[<\"]$1" {} + 2>/dev/null || :)
+    if [ -n "$said" ]; then
+        echo "core and adapters know uring/ by driver.h alone: $said" >&2
+        exit 1
+    fi
+}
+
+must_not_say liburing
+for header in "$source"/uring/*.h; do
+    [ "${header##*/}" = driver.h ] || must_not_say "${header##*/}"
+done
