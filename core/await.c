@@ -166,6 +166,7 @@ int64_t ouro_join(ouro_future *f)
     int rc = current(f, &task);
     if (rc < 0)
         return rc;
+    ouro__ref(f); /* its owner may give it up while this task waits */
     if (f->state != OURO_PENDING) {
         spend_budget(task);
     } else if (ouro__task_cancelled(task)) {
@@ -174,7 +175,9 @@ int64_t ouro_join(ouro_future *f)
     } else {
         wait_for(task, f, OURO__TASK_JOINING);
     }
-    return f->state == OURO_PENDING ? -ECANCELED : told(task, ouro_future_result(f).n);
+    int64_t n = f->state == OURO_PENDING ? -ECANCELED : told(task, ouro_future_result(f).n);
+    ouro__unref(f);
+    return n;
 }
 
 int ouro_yield(void)

@@ -24,6 +24,24 @@ ouro__stack_switch:
         stp     x25, x26, [sp, #112]
         stp     x27, x28, [sp, #128]
         stp     x29, x30, [sp, #144]
+        .cfi_rel_offset x19, 64
+        .cfi_rel_offset x20, 72
+        .cfi_rel_offset x21, 80
+        .cfi_rel_offset x22, 88
+        .cfi_rel_offset x23, 96
+        .cfi_rel_offset x24, 104
+        .cfi_rel_offset x25, 112
+        .cfi_rel_offset x26, 120
+        .cfi_rel_offset x27, 128
+        .cfi_rel_offset x28, 136
+        .cfi_rel_offset d8, 0
+        .cfi_rel_offset d9, 8
+        .cfi_rel_offset d10, 16
+        .cfi_rel_offset d11, 24
+        .cfi_rel_offset d12, 32
+        .cfi_rel_offset d13, 40
+        .cfi_rel_offset d14, 48
+        .cfi_rel_offset d15, 56
         .cfi_rel_offset x29, 144
         .cfi_rel_offset x30, 152
         mov     x9, sp
@@ -41,6 +59,24 @@ ouro__stack_switch:
         ldp     x29, x30, [sp, #144]
         add     sp, sp, #160
         .cfi_adjust_cfa_offset -160
+        .cfi_restore x19
+        .cfi_restore x20
+        .cfi_restore x21
+        .cfi_restore x22
+        .cfi_restore x23
+        .cfi_restore x24
+        .cfi_restore x25
+        .cfi_restore x26
+        .cfi_restore x27
+        .cfi_restore x28
+        .cfi_restore d8
+        .cfi_restore d9
+        .cfi_restore d10
+        .cfi_restore d11
+        .cfi_restore d12
+        .cfi_restore d13
+        .cfi_restore d14
+        .cfi_restore d15
         .cfi_restore x29
         .cfi_restore x30
         ret
@@ -55,7 +91,6 @@ ouro__stack_switch:
 ouro__stack_start:
         .cfi_startproc
         .cfi_undefined x30
-        hint    #36                     /* bti j: a return gets here */
         mov     x0, x20
         blr     x19
         brk     #0

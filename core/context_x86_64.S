@@ -61,6 +61,8 @@ ouro__stack_switch:
         .cfi_restore %rbp
         /* Not a return: the processor would predict the caller on the stack that was left. */
         popq    %rcx
+        .cfi_adjust_cfa_offset -8
+        .cfi_register %rip, %rcx
         notrack jmpq *%rcx
         .cfi_endproc
         .size   ouro__stack_switch, . - ouro__stack_switch

@@ -48,12 +48,12 @@ void ouro__future_init(ouro_future *f, ouro_loop *loop, const struct ouro__kind 
     f->refs = 2;
     f->state = OURO_PENDING;
     f->flags = 0;
-    f->doomed = false;
+    f->doomed = 0;
     ouro__list_init(&f->waiters);
     f->result = (ouro_result){0, NULL};
     f->ptr_free = NULL;
     ouro__list_push(&loop->futures, &f->all);
-    f->origin = loop->debug ? ouro__origin_new(loop) : NULL;
+    f->origin = loop->debug ? ouro__origin_new() : NULL;
     loop->pending++;
     loop->futures_live++;
     loop->handles++;
@@ -153,7 +153,9 @@ int ouro__future_check(const ouro_future *f)
         return 0;
     if (!ouro__loop_is_here(f->loop))
         return -EXDEV;
-    return ouro__loop_forked(f->loop) ? -ECHILD : 0;
+    if (ouro__loop_forked(f->loop))
+        return -ECHILD;
+    return f->loop->phase == OURO__CLOSED && f->state == OURO_PENDING ? -ESHUTDOWN : 0;
 }
 
 /* Whether the calling thread may touch the count of @f. */
@@ -167,7 +169,7 @@ static bool may_release(ouro_future *f)
         ouro__report(ouro__this_loop,
                      &(ouro_report){.kind = OURO_REPORT_WRONG_THREAD,
                                     .what = f->kind->name,
-                                    .message = "released by a thread that does not own it"});
+                                    .message = "used by a thread that does not own it"});
     return false;
 }
 
@@ -214,7 +216,7 @@ void ouro__settle(ouro_future *f, ouro_state state, int64_t n)
         if (f->ptr_free == ouro__fd_result)
             shut_fd(f, n);
         state = OURO_ERROR;
-        n = -ENOMEM;
+        n = f->doomed;
     }
     f->state = (uint8_t)state;
     f->result.n = n;
@@ -229,9 +231,9 @@ ouro_result ouro__take(ouro_future *f)
     if (f->flags & OURO__IMMORTAL)
         return f->result;
     f->flags |= OURO__READ;
-    if (f->state != OURO_VALUE)
-        return (ouro_result){f->result.n, NULL};
-    if (owns_object(f) && f->ptr_free == ouro__fd_result)
+    if (f->state != OURO_VALUE || !owns_object(f))
+        return (ouro_result){f->result.n, f->state == OURO_VALUE ? f->result.ptr : NULL};
+    if (f->ptr_free == ouro__fd_result)
         f->loop->ops.live_fds--;
     f->flags |= OURO__TAKEN;
     return f->result;
@@ -249,7 +251,8 @@ void ouro__settle_as(ouro_future *f, ouro_future *inner)
     if (inner->state == OURO_VALUE && !(inner->flags & OURO__TAKEN)) {
         f->ptr_free = inner->ptr_free;
         f->result.ptr = inner->result.ptr;
-        inner->flags |= OURO__TAKEN;
+        if (inner->ptr_free)
+            inner->flags |= OURO__TAKEN;
     }
     if (!(inner->flags & OURO__IMMORTAL))
         inner->flags |= OURO__READ;
@@ -284,7 +287,12 @@ ouro_result ouro_future_result(ouro_future *f)
 ouro_result ouro_future_take(ouro_future *f)
 {
     int64_t rc = readable(f);
-    return rc < 0 ? (ouro_result){rc, NULL} : ouro__take(f);
+    if (rc < 0)
+        return (ouro_result){rc, NULL};
+    ouro_result result = ouro__take(f);
+    if (f->state == OURO_VALUE && !(f->flags & OURO__IMMORTAL))
+        f->flags |= OURO__TAKEN;
+    return result;
 }
 
 void ouro__watch(ouro_future *f, struct ouro__job *job)
@@ -348,12 +356,11 @@ int ouro_cancel(ouro_future *f)
 
 ouro_future *ouro__doom(ouro_future *f, int rc)
 {
-    if (f->state == OURO_PENDING && rc == -ENOMEM) {
-        f->doomed = true;
+    if (f->state == OURO_PENDING) {
+        f->doomed = (int16_t)rc;
         ouro__cancel(f);
         return f;
     }
-    ouro__cancel(f);
     ouro__unref(f);
     return ouro__failed(rc);
 }
@@ -405,6 +412,16 @@ int ouro_on_done(ouro_future *f, ouro_done_fn *fn, void *arg)
     };
     ouro__watch(f, &o->job);
     return 0;
+}
+
+bool ouro__future_is_awaited(const ouro_future *f)
+{
+    OURO__LIST_FOR (link, &f->waiters) {
+        struct ouro__job *job = OURO__CONTAINER(link, struct ouro__job, link);
+        if (job->run != observer_run && !ouro__task_joins(job))
+            return true;
+    }
+    return false;
 }
 
 static struct observer *find_observer(struct ouro__link *list, const ouro_future *f,

@@ -26,6 +26,8 @@ struct ouro__kind {
      * request on. Called once, on a pending future. Returns the future to cancel next, or NULL. Runs no
      * user code, and may not call ouro__cancel(). */
     ouro_future *(*cancel)(ouro_future *f);
+
+    bool combines; /* waits for other futures, and for nothing else */
 };
 
 enum {
@@ -45,7 +47,7 @@ struct ouro_future {
     uint32_t refs;
     uint8_t state; /* ouro_state */
     uint8_t flags;
-    bool doomed; /* whatever it comes to is the error -ENOMEM */
+    int16_t doomed; /* not 0: whatever it comes to is this error */
     struct ouro__link waiters;
     ouro_result result;
     ouro_free_fn *ptr_free; /* of result.ptr, or ouro__fd_result */
@@ -106,6 +108,9 @@ static inline void ouro__settle_n(ouro_future *f, int64_t n)
  * the error -OURO_ECHILDCANCELLED. */
 void ouro__settle_as(ouro_future *f, ouro_future *inner);
 
+/* Whether somebody waits for a pending @f who would pass a cancel on to it. */
+bool ouro__future_is_awaited(const ouro_future *f);
+
 /* Have @job run in the turn after @f has settled. */
 void ouro__watch(ouro_future *f, struct ouro__job *job);
 
@@ -122,8 +127,8 @@ ouro_result ouro__take(ouro_future *f);
 /* Destroy the object or close the descriptor of a result nobody took. */
 void ouro__result_destroy(ouro_loop *loop, ouro_result result, ouro_free_fn *ptr_free);
 
-/* What was to follow @f cannot be had: cancel @f. For want of memory it becomes the error -ENOMEM itself,
- * so that whoever awaits the combination still waits for what the kernel may write to. */
+/* What was to follow @f cannot be had: cancel @f and have it settle as the error @rc itself, so that
+ * whoever awaits the combination still waits for what the kernel may write to. */
 ouro_future *ouro__doom(ouro_future *f, int rc);
 
 #endif

@@ -39,9 +39,10 @@ static int64_t outcome(const struct gather *g, const ouro_future *f)
 {
     if (f->state == OURO_PENDING)
         return -EAGAIN;
-    if (f->state == OURO_CANCELLED)
-        return g->stopping || asked(g) ? -ECANCELED : -OURO_ECHILDCANCELLED;
-    return f->result.n;
+    if (f->result.n != -ECANCELED)
+        return f->result.n;
+    bool ours = f->state == OURO_CANCELLED && (g->stopping || asked(g));
+    return ours ? -ECANCELED : -OURO_ECHILDCANCELLED;
 }
 
 /* Fill the caller's array for the last time. Objects go along only with success. */
@@ -49,12 +50,10 @@ static void deliver(struct gather *g, bool success)
 {
     for (size_t i = 0; g->results && i < g->n; i++) {
         ouro_future *f = g->children[i].f;
-        if (f->state == OURO_PENDING) /* FIRST_ERROR: the others have been noted on the way */
-            g->results[i] = (ouro_result){-EAGAIN, NULL};
-        else if (success && f->state == OURO_VALUE && !(f->flags & OURO__TAKEN))
-            g->results[i] = ouro__take(f);
-        else
-            g->results[i].ptr = NULL;
+        if (g->results[i].n == -EAGAIN) /* its job has not run, but it may have settled */
+            g->results[i].n = outcome(g, f);
+        if (success && f->state == OURO_VALUE && !(f->flags & OURO__TAKEN))
+            g->results[i].ptr = ouro__take(f).ptr;
     }
     g->results = NULL;
 }
@@ -166,6 +165,8 @@ static int check(ouro_future *const *fs, size_t n, ouro_gather_mode mode)
         int rc = ouro__future_check(fs[i]);
         if (rc < 0)
             return rc;
+        if (fs[i] == ouro_task_current())
+            return -EDEADLK;
     }
     return 0;
 }
@@ -174,6 +175,7 @@ static const struct ouro__kind gather_kind = {
     .name = "gather",
     .size = sizeof(struct gather),
     .cancel = gather_cancel,
+    .combines = true,
 };
 
 static struct gather *gather_new(ouro_loop *loop, size_t n)
@@ -199,11 +201,18 @@ static struct gather *gather_new(ouro_loop *loop, size_t n)
  * may be on its stack, and give up their references. Another loop's futures are left alone. */
 static ouro_future *refuse(ouro_future *const *fs, size_t n, int rc)
 {
+    struct ouro__task *task = ouro__this_loop->task;
     for (size_t i = 0; i < n; i++) {
-        if (ouro__future_check(fs[i]) < 0)
+        if (ouro__future_check(fs[i]) < 0 || (fs[i]->flags & OURO__IMMORTAL))
             continue;
-        struct ouro__task *task = ouro__this_loop ? ouro__this_loop->task : NULL;
-        ouro__cancel(fs[i]);
+        fs[i]->flags |= OURO__MARK;
+        if (!task || fs[i] != &task->f)
+            ouro__cancel(fs[i]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (ouro__future_check(fs[i]) < 0 || !(fs[i]->flags & OURO__MARK))
+            continue;
+        fs[i]->flags &= (uint8_t)~OURO__MARK;
         if (task && fs[i] != &task->f)
             ouro__task_wait(task, fs[i]);
         ouro__unref(fs[i]);

@@ -22,6 +22,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned users;
 static struct sigaction before;
 static _Thread_local void *signal_stack;
+static _Thread_local stack_t signal_stack_before;
 
 static void say(const char *text)
 {
@@ -60,7 +61,7 @@ void ouro__guard_install(void)
     if (map == MAP_FAILED)
         return;
     signal_stack = map;
-    sigaltstack(&(stack_t){.ss_sp = map, .ss_size = SIGNAL_STACK}, NULL);
+    sigaltstack(&(stack_t){.ss_sp = map, .ss_size = SIGNAL_STACK}, &signal_stack_before);
     pthread_mutex_lock(&lock);
     if (users++ == 0) {
         struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
@@ -78,7 +79,7 @@ void ouro__guard_remove(void)
     if (--users == 0)
         sigaction(SIGSEGV, &before, NULL);
     pthread_mutex_unlock(&lock);
-    sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
+    sigaltstack(&signal_stack_before, NULL);
     munmap(signal_stack, SIGNAL_STACK);
     signal_stack = NULL;
 }

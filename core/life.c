@@ -133,17 +133,22 @@ int ouro_loop_new(const ouro_loop_options *opts, ouro_loop **ret_loop)
 
 /* ---- Shutting down ------------------------------------------------------------------------------------- */
 
-/* Cancel every pending future, or of them only the tasks. */
-static void cancel_all(ouro_loop *loop, bool only_tasks)
+/* Cancel every pending future, or of them only the roots of work: tasks, and what combines them, for which
+ * nobody waits who would pass a cancel on. What a shielded region waits for is left to it. */
+static void cancel_all(ouro_loop *loop, bool only_roots)
 {
     struct ouro__link *next;
     for (struct ouro__link *l = loop->futures.next; l != &loop->futures; l = next) {
         ouro_future *f = OURO__CONTAINER(l, ouro_future, all);
         next = l->next;
         struct ouro__task *task = ouro__task_of(f);
-        if (task && f->state == OURO_PENDING)
+        if (f->state != OURO_PENDING)
+            continue;
+        if (only_roots && ((!task && !f->kind->combines) || ouro__future_is_awaited(f)))
+            continue;
+        if (task)
             ouro__task_cancel(task, "shutdown");
-        else if (!only_tasks)
+        else
             ouro__cancel(f);
     }
 }
@@ -161,13 +166,12 @@ static int end_tasks(ouro_loop *loop, ouro_ns deadline)
 static int end_all(ouro_loop *loop, ouro_ns deadline)
 {
     int rc = 0;
-    ouro__calls_cancel(loop);
-    cancel_all(loop, false);
-    while (rc == 0 && ouro__loop_alive(loop) && ouro__loop_now(loop) < deadline) {
-        rc = ouro__loop_turn(loop, deadline);
+    do {
         ouro__calls_cancel(loop);
         cancel_all(loop, false);
-    }
+        if (ouro__loop_alive(loop))
+            rc = ouro__loop_turn(loop, deadline);
+    } while (rc == 0 && ouro__loop_alive(loop) && ouro__loop_now(loop) < deadline);
     return rc;
 }
 
@@ -187,15 +191,15 @@ int ouro_loop_shutdown(ouro_loop *loop, ouro_ns grace)
     int rc = ouro__loop_check(loop);
     if (rc < 0)
         return rc;
-    if (loop->running)
+    if (ouro__loop_in_use(loop))
         return -EBUSY;
     loop->running = true;
     loop->phase = OURO__CLOSING;
     ouro_ns deadline = ouro__ns_add(ouro__loop_now(loop), grace);
     rc = end_tasks(loop, deadline);
     ouro_ns least = ouro__ns_add(ouro__loop_now(loop), LEAST_GRACE);
-    if (rc == 0)
-        rc = end_all(loop, deadline > least ? deadline : least);
+    int rest = end_all(loop, deadline > least ? deadline : least);
+    rc = rc < 0 ? rc : rest;
     if (ouro__loop_alive(loop)) {
         abandon(loop);
         rc = -ETIMEDOUT;
@@ -247,7 +251,7 @@ static void report_leaks(ouro_loop *loop)
         ouro__report(loop, &(ouro_report){.kind = OURO_REPORT_LEAK,
                                           .what = "call",
                                           .message = "is still referenced when its loop closes"});
-    if (loop->deepest_stack) {
+    if (loop->deepest_stack > 0) {
         char text[96];
         snprintf(text, sizeof(text), "went deepest of all tasks: %zu bytes of stack",
                  loop->deepest_stack);
@@ -280,18 +284,33 @@ static void let_go(ouro_loop *loop)
     ouro_loop_unref(loop);
 }
 
-/* The child of a fork has no ring, no kernel and no user of its own: only memory. */
+/* The child of a fork has no ring, no kernel and no user of its own: only memory. What somebody may
+ * still refer to stays. */
 static int close_in_child(ouro_loop *loop)
 {
-    if (loop->running)
+    if (ouro__loop_in_use(loop))
         return -EBUSY;
     ouro__posts_close(loop, false);
     drop(loop);
     loop->driver->ops->close_in_child(loop->driver);
-    ouro__slab_drop(&loop->slab);
     ouro__this_loop = NULL;
+    if (loop->handles)
+        return 0;
+    ouro__slab_drop(&loop->slab);
     ouro_loop_unref(loop);
     return 0;
+}
+
+/* The destructors of posts that never ran, and of whatever those destructors drop. */
+static void run_last_destructors(ouro_loop *loop)
+{
+    loop->running = true;
+    loop->phase = OURO__SHUT;
+    ouro__posts_close(loop, true);
+    ouro__loop_bury(loop);
+    while (!ouro__list_empty(&loop->ready) || !ouro__list_empty(&loop->dead))
+        ouro__loop_run_ready(loop);
+    loop->running = false;
 }
 
 int ouro_loop_close(ouro_loop *loop)
@@ -303,9 +322,9 @@ int ouro_loop_close(ouro_loop *loop)
     int rc = ouro__loop_check(loop);
     if (rc < 0)
         return rc;
-    if (loop->running || (!loop->abandoned && ouro__loop_alive(loop)))
+    if (ouro__loop_in_use(loop) || (!loop->abandoned && ouro__loop_alive(loop)))
         return -EBUSY;
-    ouro__posts_close(loop, true);
+    run_last_destructors(loop);
     if (loop->debug) {
         report_leaks(loop);
         ouro__guard_remove();

@@ -41,7 +41,10 @@ int ouro__loop_check(const ouro_loop *loop)
 /* Run one job and, in debug mode, see how long it takes. */
 static void run_watched(ouro_loop *loop, struct ouro__job *job)
 {
-    loop->step = (struct ouro__step){.what = "callback", .began = ouro__loop_now(loop)};
+    loop->step.what = "callback";
+    loop->step.name[0] = '\0';
+    loop->step.frame_count = 0;
+    loop->step.began = ouro__loop_now(loop);
     job->run(job);
     ouro_ns took = ouro__loop_now(loop) - loop->step.began;
     if (took <= OURO__SLOW_STEP)
@@ -49,14 +52,13 @@ static void run_watched(ouro_loop *loop, struct ouro__job *job)
     ouro__report(loop, &(ouro_report){.kind = OURO_REPORT_SLOW_STEP,
                                       .duration = took,
                                       .what = loop->step.what,
-                                      .name = loop->step.name,
+                                      .name = loop->step.name[0] ? loop->step.name : NULL,
                                       .message = "held the loop",
                                       .frames = loop->step.frames,
                                       .frame_count = loop->step.frame_count});
 }
 
-/* Run what is ready now, and bury the dead it leaves. */
-static void run_ready(ouro_loop *loop)
+void ouro__loop_run_ready(ouro_loop *loop)
 {
     ouro__list_splice(&loop->batch, &loop->ready);
     struct ouro__link *link;
@@ -123,7 +125,7 @@ int ouro__loop_turn(ouro_loop *loop, ouro_ns deadline)
     loop->turns++;
     atomic_store_explicit(&loop->sleeping, 0, memory_order_relaxed);
     ouro__posts_take(loop);
-    run_ready(loop);
+    ouro__loop_run_ready(loop);
     ouro__ops_flush(loop);
     int rc = d->ops->submit(d, wait_until(loop, deadline));
     atomic_store_explicit(&loop->sleeping, 0, memory_order_relaxed);
@@ -156,7 +158,7 @@ static bool nothing_else(ouro_loop *loop)
 static int run_on(ouro_loop *loop)
 {
     for (int i = 0; i < SHORT_MAX && nothing_else(loop); i++)
-        run_ready(loop);
+        ouro__loop_run_ready(loop);
     return ouro__loop_turn(loop, OURO_FOREVER);
 }
 
@@ -166,7 +168,7 @@ static int enter(ouro_loop *loop)
     int rc = ouro__loop_check(loop);
     if (rc < 0)
         return rc;
-    if (loop->running)
+    if (ouro__loop_in_use(loop))
         return -EBUSY;
     loop->running = true;
     return 0;
@@ -208,19 +210,20 @@ int ouro__loop_drive(ouro_loop *loop, ouro_future *goal, void (*each)(ouro_loop 
 
 int64_t ouro_loop_run_until(ouro_loop *loop, ouro_future *f)
 {
-    int rc = enter(loop);
-    if (rc < 0)
-        return rc;
-    rc = ouro__future_check(f);
+    int rc = ouro__loop_check(loop);
+    int frc = ouro__future_check(f);
+    if (rc < 0 || frc < 0)
+        return rc < 0 ? rc : frc;
+    rc = enter(loop);
     if (rc < 0) {
-        leave(loop);
+        ouro__unref(f);
         return rc;
     }
     rc = ouro__loop_drive(loop, f, NULL);
     leave(loop);
-    if (f->state == OURO_PENDING)
-        return rc < 0 ? rc : -EINTR;
-    int64_t n = f->ptr_free == ouro__fd_result ? ouro_future_take(f).n : ouro_future_result(f).n;
+    int64_t n = rc < 0 ? rc : -EINTR;
+    if (f->state != OURO_PENDING)
+        n = f->ptr_free == ouro__fd_result ? ouro_future_take(f).n : ouro_future_result(f).n;
     ouro__unref(f);
     return n == -ECANCELED ? -OURO_ECHILDCANCELLED : n;
 }
@@ -231,6 +234,7 @@ int ouro_loop_step(ouro_loop *loop, ouro_ns max_wait)
     if (rc < 0)
         return rc;
     struct ouro__driver *d = loop->driver;
+    atomic_store(&loop->woken, 0); /* this is the turn that was asked for */
     rc = ouro__loop_turn(loop, max_wait ? ouro__ns_add(ouro__loop_now(loop), max_wait) : 0);
     /* What is still queued goes out now: until the next step, the descriptor is all there is. */
     if (rc == 0) {
@@ -247,7 +251,7 @@ int ouro_loop_stop(ouro_loop *loop)
 {
     int rc = ouro__loop_check(loop);
     if (rc == 0)
-        loop->stopping = loop->running;
+        loop->stopping = loop->running && loop->phase == OURO__OPEN;
     return rc;
 }
 
@@ -261,6 +265,10 @@ ouro_ns ouro_loop_timeout(ouro_loop *loop)
 {
     if (ouro__loop_check(loop) < 0)
         return OURO_FOREVER;
+    /* What the descriptor is to tell of must be in the kernel, a wake-up included. */
+    ouro__ops_flush(loop);
+    if (loop->driver->ops->submit(loop->driver, 0) < 0)
+        return 0;
     if (ouro__posts_waiting(loop) || atomic_load(&loop->woken) ||
         loop->driver->ops->ready(loop->driver))
         return 0;
@@ -284,7 +292,7 @@ int ouro_loop_stats_get(ouro_loop *loop, ouro_loop_stats *ret_stats)
     *ret_stats = (ouro_loop_stats){
         .turns = loop->turns,
         .enters = d->enters,
-        .submitted = d->submitted,
+        .submitted = loop->ops.submitted,
         .completed = loop->ops.completed,
         .stale = loop->ops.stale,
         .parked = loop->ops.parked,

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "driver.h"
 
@@ -31,10 +32,18 @@ enum ouro__phase {
     OURO__CLOSED,  /* only references are left */
 };
 
+/* A task's name for after its end, when the name itself may be gone. */
+#define OURO__NAME_MAX 48
+
+static inline void ouro__name_copy(char to[OURO__NAME_MAX], const char *name)
+{
+    snprintf(to, OURO__NAME_MAX, "%s", name);
+}
+
 /* What runs now, for the report of a slow step. */
 struct ouro__step {
     const char *what;
-    const char *name;
+    char name[OURO__NAME_MAX]; /* empty: it has none */
     ouro_ns began;
     size_t frame_count;
     void *frames[OURO__FRAMES];
@@ -73,7 +82,7 @@ struct ouro_loop {
     void *report_arg;
     struct ouro__step step;
     size_t deepest_stack; /* debug: bytes, and who used them */
-    const char *deepest_name;
+    char deepest_name[OURO__NAME_MAX];
 
     /* What other threads touch. */
     const void *thread; /* the owner's thread mark */
@@ -127,6 +136,12 @@ static inline int ouro__loop_for_work(ouro_loop **ret_loop)
     return rc == 0 && (*ret_loop)->phase >= OURO__CLOSING ? -ESHUTDOWN : rc;
 }
 
+/* Whether something of the loop is on the call stack: a turn, a task or a callback. */
+static inline bool ouro__loop_in_use(const ouro_loop *loop)
+{
+    return loop->running || loop->task;
+}
+
 /* 0, or why @loop cannot be used here: -EINVAL, -ESHUTDOWN, -EXDEV, -ECHILD. */
 int ouro__loop_check(const ouro_loop *loop);
 
@@ -164,6 +179,9 @@ static inline void ouro__callback_leave(ouro_loop *loop, struct ouro__locals *be
 /* Make a loop on any driver. On failure the driver stays the caller's; on success closing frees it. */
 int ouro__loop_new_on(struct ouro__driver *driver, const ouro_loop_options *opts,
                       ouro_loop **ret_loop);
+
+/* Run what is ready now, and bury the dead it leaves. */
+void ouro__loop_run_ready(ouro_loop *loop);
 
 /* One turn, waiting until @deadline at most. 0 or an error of the ring. */
 int ouro__loop_turn(ouro_loop *loop, ouro_ns deadline);

@@ -123,6 +123,7 @@ static void submit_cancels(ouro_loop *loop)
         sqe->addr = OURO__CONTAINER(link, struct ouro__op, link)->sqe.user_data;
         sqe->user_data = CANCEL_DATA;
         loop->ops.in_kernel++;
+        loop->ops.submitted++;
     }
 }
 
@@ -156,6 +157,7 @@ bool ouro__ops_flush(ouro_loop *loop)
         *early_result(op) = 0;
         op->f.flags |= IN_KERNEL;
         ops->in_kernel++;
+        ops->submitted++;
     }
     count_parked(ops);
     return ouro__ops_waiting(ops);
@@ -183,15 +185,23 @@ static void op_settle(struct ouro__op *op, int32_t res)
     ouro__settle_n(f, res);
 }
 
-static void more_to_come(struct ouro__op *op, const struct ouro__completion *c)
+static void show(struct ouro__op *op, const struct ouro__completion *c)
 {
-    *early_result(op) = c->res;
+    ouro_loop *loop = op->f.loop;
     if (!op->on_cqe)
         return;
-    struct ouro__locals *before = ouro__callback_enter(op->f.loop, (void (*)(void))op->on_cqe,
-                                                       NULL);
+    struct ouro__locals *before = ouro__callback_enter(loop, (void (*)(void))op->on_cqe, NULL);
     op->on_cqe(c->res, c->flags, op->arg);
-    ouro__callback_leave(op->f.loop, before);
+    ouro__callback_leave(loop, before);
+}
+
+/* Not the last: a descriptor in it is the callback's, or nobody's. */
+static void more_to_come(struct ouro__op *op, const struct ouro__completion *c)
+{
+    struct ouro__driver *d = op->f.loop->driver;
+    *early_result(op) = c->res;
+    if (!op->on_cqe && (op->f.flags & RESULT_IS_FD) && c->res >= 0)
+        d->ops->close_fd(d, c->res);
 }
 
 void ouro__op_complete(ouro_loop *loop, const struct ouro__completion *c)
@@ -207,6 +217,7 @@ void ouro__op_complete(ouro_loop *loop, const struct ouro__completion *c)
         ops->stale++;
         return;
     }
+    show(op, c);
     if (c->flags & IORING_CQE_F_MORE) {
         more_to_come(op, c);
         return;

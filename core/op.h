@@ -35,6 +35,7 @@ struct ouro__ops {
     uint64_t in_kernel;        /* completions owed, those of cancels included */
     uint64_t stale;
     uint64_t parked;
+    uint64_t submitted;
     uint64_t completed;
     uint64_t live_fds; /* descriptors in results that nobody has taken */
 };

@@ -24,9 +24,8 @@ void ouro__frames_prepare(void)
     ouro__frames(&frame, 1);
 }
 
-struct ouro__origin *ouro__origin_new(const ouro_loop *loop)
+struct ouro__origin *ouro__origin_new(void)
 {
-    (void)loop;
     struct ouro__origin *origin = ouro__alloc(sizeof(*origin));
     if (origin)
         origin->count = ouro__frames(origin->frames, OURO__FRAMES);

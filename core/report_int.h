@@ -16,8 +16,8 @@ struct ouro__origin {
     void *frames[OURO__FRAMES];
 };
 
-/* The calling stack, without @skip innermost frames; NULL when not in debug mode or out of memory. */
-struct ouro__origin *ouro__origin_new(const ouro_loop *loop);
+/* The calling stack; NULL when out of memory. */
+struct ouro__origin *ouro__origin_new(void);
 void ouro__origin_free(struct ouro__origin *origin);
 
 /* Fill a buffer with the calling stack; returns the number of frames. */

@@ -24,7 +24,8 @@ static void on_sigint(int signal)
     int saved = errno;
     atomic_fetch_add(&handlers, 1);
     ouro_loop *loop = atomic_load(&interrupted);
-    if (loop && atomic_fetch_add(&interrupts, 1) == 0) {
+    bool ours = loop && !ouro__loop_forked(loop); /* not in the child of a fork */
+    if (ours && atomic_fetch_add(&interrupts, 1) == 0) {
         ouro_loop_wake(loop);
     } else {
         sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);

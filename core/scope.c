@@ -108,9 +108,3 @@ const char *ouro_cancel_reason(void)
         return NULL;
     return ouro__task_cancelled(loop->task);
 }
-
-void ouro__scopes_abandon(struct ouro__task *task)
-{
-    while (task->scope)
-        leave(task->f.loop, task, task->scope);
-}

@@ -36,6 +36,10 @@
 #define BLOCK_SIZE ((size_t)4 << 20)
 #define KEEP_WARM  16 /* free stacks of a class that always keep their pages */
 #define PAINT      0xa5
+#define PAINT_MAX  ((size_t)1 << 20)
+
+/* The guard and some to use, where pages are 64 KiB as on some aarch64 systems. */
+#define LEAST_PAGES 4
 
 struct ouro__stack_block {
     struct ouro__stack_block *next;
@@ -107,7 +111,12 @@ static bool add_block(struct ouro__stacks *stacks, size_t i)
         stack->valgrind_id = VALGRIND_STACK_REGISTER(stack->map + stacks->page, stack->map + each);
         ouro__list_push(&stacks->classes[i].cold, &stack->link);
     }
-    return block->count > 0;
+    if (block->count > 0)
+        return true;
+    stacks->blocks = block->next;
+    munmap(block->map, block->size);
+    ouro__release(block);
+    return false;
 }
 
 static size_t class_of(size_t size)
@@ -136,13 +145,28 @@ static struct ouro__stack *take(struct ouro__stacks *stacks, size_t i)
     return OURO__CONTAINER(link, struct ouro__stack, link);
 }
 
+/* The part of a stack that is painted: all but the far end of a huge one. */
+static size_t painted(const struct ouro__stacks *stacks, const struct ouro__stack *stack,
+                      unsigned char **ret_start)
+{
+    size_t room = ouro__stack_room(stacks, stack);
+    size_t size = room < PAINT_MAX ? room : PAINT_MAX;
+    *ret_start = (unsigned char *)ouro__stack_base(stacks, stack) + room - size;
+    return size;
+}
+
 struct ouro__stack *ouro__stack_get(struct ouro__stacks *stacks, size_t size)
 {
+    if (size < LEAST_PAGES * stacks->page)
+        size = LEAST_PAGES * stacks->page;
     struct ouro__stack *stack = take(stacks, class_of(size));
     if (!stack)
         return NULL;
-    if (stacks->paint)
-        memset(ouro__stack_base(stacks, stack), PAINT, ouro__stack_room(stacks, stack));
+    if (stacks->paint) {
+        unsigned char *start;
+        size_t bytes = painted(stacks, stack, &start);
+        memset(start, PAINT, bytes);
+    }
     stacks->live++;
     return stack;
 }
@@ -189,10 +213,10 @@ bool ouro__stacks_idle(const struct ouro__stacks *stacks)
 
 size_t ouro__stack_depth(const struct ouro__stacks *stacks, const struct ouro__stack *stack)
 {
-    const unsigned char *base = (const unsigned char *)ouro__stack_base(stacks, stack);
-    size_t room = ouro__stack_room(stacks, stack);
+    unsigned char *start;
+    size_t bytes = painted(stacks, stack, &start);
     size_t unused = 0;
-    while (unused < room && base[unused] == PAINT)
+    while (unused < bytes && start[unused] == PAINT)
         unused++;
-    return room - unused;
+    return bytes - unused;
 }

@@ -57,7 +57,7 @@ void ouro__stacks_trim(struct ouro__stacks *stacks);
 /* Whether a trim would have something to do, now or at its next call. */
 bool ouro__stacks_idle(const struct ouro__stacks *stacks);
 
-/* Bytes of a painted stack that were ever used. */
+/* Bytes of a painted stack that were ever used, 1 MiB at most. */
 size_t ouro__stack_depth(const struct ouro__stacks *stacks, const struct ouro__stack *stack);
 
 /* The part that may be used: above the guard. */

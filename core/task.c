@@ -108,8 +108,19 @@ static void note_depth(ouro_loop *loop, const struct ouro__task *task)
     size_t depth = ouro__stack_depth(&loop->stacks, task->stack);
     if (depth > loop->deepest_stack) {
         loop->deepest_stack = depth;
-        loop->deepest_name = task->name;
+        ouro__name_copy(loop->deepest_name, task->name);
     }
+}
+
+/* The body has returned from inside a scope. What the scope was is dead stack by now, and may not be
+ * read, but its deadline may still be in the heap. */
+static void forget_scopes(struct ouro__task *task)
+{
+    ouro_loop *loop = task->f.loop;
+    task->scope = NULL;
+    ouro__timers_forget(&loop->timers, task->stack->map, task->stack->size);
+    ouro__report_future(&task->f, OURO_REPORT_LEAK, 0,
+                        "returned without leaving a scope it entered");
 }
 
 static void leave_stack(struct ouro__task *task)
@@ -117,7 +128,8 @@ static void leave_stack(struct ouro__task *task)
     ouro_loop *loop = task->f.loop;
     if (loop->debug)
         note_depth(loop, task);
-    ouro__scopes_abandon(task);
+    if (task->scope)
+        forget_scopes(task);
     ouro__context_drop(&task->context);
     ouro__stack_put(&loop->stacks, task->stack);
     task->stack = NULL;
@@ -158,11 +170,9 @@ static void run(struct ouro__job *job)
     loop->task = task;
     if (loop->debug) {
         loop->step.what = "task";
-        loop->step.name = task->name;
+        ouro__name_copy(loop->step.name, task->name);
     }
-    loop->eager += resumer != NULL;
     ouro__context_switch(&here, &task->context);
-    loop->eager -= resumer != NULL;
     struct ouro__task *last = loop->task; /* tasks may have switched to each other meanwhile */
     loop->task = resumer;
     if (last->flags & OURO__TASK_RETURNED)
@@ -183,6 +193,12 @@ ouro_future *ouro__task_interrupt(struct ouro__task *task)
     ouro__list_remove(&task->job.link);
     ouro__ready(task->f.loop, &task->job);
     return NULL;
+}
+
+bool ouro__task_joins(const struct ouro__job *job)
+{
+    return job->run == run &&
+           (OURO__CONTAINER(job, const struct ouro__task, job)->flags & OURO__TASK_JOINING);
 }
 
 static ouro_future *task_cancel(ouro_future *f)
@@ -244,10 +260,13 @@ static ouro_future *spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options 
     struct ouro__task *task = task_new(loop, fn, arg, opts);
     if (!task)
         return ouro__failed(-ENOMEM);
-    if (opts->eager)
+    if (opts->eager) {
+        loop->eager++;
         run(&task->job);
-    else
+        loop->eager--;
+    } else {
         ouro__ready(loop, &task->job);
+    }
     return &task->f;
 }
 
@@ -286,8 +305,10 @@ int64_t ouro_task_return(void *ptr, ouro_free_fn *ptr_free)
     if (ouro__loop_here(&loop) < 0 || !loop->task)
         return -EPERM;
     ouro_future *f = &loop->task->f;
-    ouro__result_destroy(loop, f->result, f->ptr_free);
+    ouro_result old = f->result;
+    ouro_free_fn *old_free = f->ptr_free;
     f->result.ptr = ptr;
     f->ptr_free = ptr_free;
+    ouro__result_destroy(loop, old, old_free);
     return 0;
 }

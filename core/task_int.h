@@ -67,13 +67,13 @@ ouro_future *ouro__task_interrupt(struct ouro__task *task);
 /* Cancel the whole of a pending task, for @reason. */
 void ouro__task_cancel(struct ouro__task *task, const char *reason);
 
+/* Whether @job is a task's that merely joins what it waits for. */
+bool ouro__task_joins(const struct ouro__job *job);
+
 /* Suspend the current task. Somebody must have put its job where it will be run. */
 void ouro__task_suspend(struct ouro__task *task);
 
 /* Wait in the current task until @f has settled, whatever is cancelled meanwhile. */
 void ouro__task_wait(struct ouro__task *task, ouro_future *f);
-
-/* Make the current task's scopes harmless: its body has returned without leaving them. */
-void ouro__scopes_abandon(struct ouro__task *task);
 
 #endif

@@ -53,7 +53,7 @@ static void source_settled(struct ouro__job *job)
     struct ouro__locals *before = ouro__callback_enter(loop, (void (*)(void))fn, c->locals);
     ouro_future *next = fn(c->source, c->arg);
     ouro__callback_leave(loop, before);
-    if (next)
+    if (next && next != c->source)
         go_on(c, next);
     else
         finish(c);
@@ -68,6 +68,7 @@ static const struct ouro__kind chain_kind = {
     .name = "then",
     .size = sizeof(struct chain),
     .cancel = chain_cancel,
+    .combines = true,
 };
 
 ouro_future *ouro_then(ouro_future *f, ouro_then_fn *fn, void *arg)

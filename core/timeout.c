@@ -20,6 +20,8 @@ struct timeout {
 static void expire(struct ouro__timer *timer)
 {
     struct timeout *t = OURO__CONTAINER(timer, struct timeout, timer);
+    if (t->inner->state != OURO_PENDING)
+        return; /* it settled first, in this very turn */
     t->f.flags |= EXPIRED;
     ouro__cancel(t->inner);
 }
@@ -46,6 +48,7 @@ static const struct ouro__kind timeout_kind = {
     .name = "timeout",
     .size = sizeof(struct timeout),
     .cancel = timeout_cancel,
+    .combines = true,
 };
 
 static struct timeout *timeout_new(ouro_loop *loop, ouro_future *inner, ouro_ns limit)

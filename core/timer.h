@@ -13,6 +13,7 @@
 #include <ouro/scope.h>
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #define OURO__TIMER_IDLE UINT32_MAX /* index of a timer that is not set */
 
@@ -55,6 +56,9 @@ void ouro__timer_cancel(struct ouro__timers *timers, struct ouro__timer *timer);
 
 /* Fire everything due at @now, in order. */
 void ouro__timers_fire(struct ouro__timers *timers, ouro_ns now);
+
+/* Drop every timer that lies in the @size bytes at @memory, without looking at it. */
+void ouro__timers_forget(struct ouro__timers *timers, const void *memory, size_t size);
 
 void ouro__timers_drop(struct ouro__timers *timers);
 

@@ -13,7 +13,8 @@
  *
  * Waking: the ring holds a READ of an eventfd, and wake() is one write(2). When the READ has
  * completed, the next submit() puts it back; the eventfd counts meanwhile, so no wake is lost. The
- * eventfd and the READ's buffer live until free(), longer than the ring.
+ * eventfd and the READ's buffer live until free(), longer than the ring. A loop that is polled from
+ * another has a second eventfd, for fd(), which wake() signals too.
  *
  * How it fails: a signal or the deadline ends a wait with 0 and nothing to reap. A full completion
  * queue makes the kernel keep what does not fit and say so by a flag; entering again fetches it.
@@ -30,6 +31,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -51,6 +53,7 @@ struct kernel {
     bool wake_armed;     /* the READ is queued or in the kernel */
     uint64_t wake_place; /* once so many entries are submitted, the kernel has it */
     uint64_t wake_count; /* what it reads; nobody looks */
+    int poll_fd;         /* for another loop to poll; -1: nobody asked */
     void (*release)(void *);
 };
 
@@ -214,9 +217,19 @@ static int wait_until(struct kernel *k, uint64_t deadline)
     return rc;
 }
 
+/* Whatever has been told so far is about to be looked at. */
+static void clear_poll_fd(struct kernel *k)
+{
+    uint64_t count;
+    while (read(k->poll_fd, &count, sizeof count) < 0 && errno == EINTR)
+        ;
+}
+
 static int kernel_submit(struct ouro__driver *d, uint64_t deadline)
 {
     struct kernel *k = of(d);
+    if (k->poll_fd >= 0)
+        clear_poll_fd(k);
     arm_wake(k);
     /* Whoever will spin submits first: what is queued is what there may be to see. */
     if (!deadline || has_completions(k) || ouro__spin_is_due(&k->spin)) {
@@ -227,20 +240,47 @@ static int kernel_submit(struct ouro__driver *d, uint64_t deadline)
     return wait_until(k, deadline);
 }
 
-static void kernel_wake(struct ouro__driver *d)
+/* The count overflows after 2^64 signals, and an interrupted write has not happened. errno is not ours:
+ * this may be a signal handler. */
+static void signal_fd(int fd)
 {
-    /* The count overflows after 2^64 wakes, and an interrupted write has not happened. errno is not
-     * ours: this may be a signal handler. */
     int saved = errno;
     static const uint64_t one = 1;
-    while (write(of(d)->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
+    while (write(fd, &one, sizeof one) < 0 && errno == EINTR)
         ;
     errno = saved;
 }
 
+static void kernel_wake(struct ouro__driver *d)
+{
+    signal_fd(of(d)->wake_fd);
+    /* The kernel would pass it on, but from one eventfd to another only after an RCU grace period. */
+    int fd = atomic_load(&of(d)->poll_fd);
+    if (fd >= 0)
+        signal_fd(fd);
+}
+
+/* Not the ring's own descriptor: with DEFER_TASKRUN a completion is work that the ring's thread has
+ * still to do, and on 6.18 the arrival of such work does not wake who polls the ring (measured). It
+ * does signal a registered eventfd. That costs each completion a little, so it is made on demand. */
 static int kernel_fd(struct ouro__driver *d)
 {
-    return of(d)->ring.ring_fd;
+    struct kernel *k = of(d);
+    if (k->poll_fd >= 0)
+        return k->poll_fd;
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    int rc = io_uring_register_eventfd(&k->ring, fd);
+    if (rc < 0) {
+        close(fd);
+        return rc;
+    }
+    /* What is there already was not told. */
+    k->poll_fd = fd;
+    if (kernel_ready(d))
+        signal_fd(fd);
+    return fd;
 }
 
 /* ---- The ends ----------------------------------------------------------------------------------- */
@@ -290,6 +330,8 @@ static void kernel_free(struct ouro__driver *d)
     if (k->wake_armed)
         return; /* close() could not get it back: better leak than be written to */
     close(k->wake_fd);
+    if (k->poll_fd >= 0)
+        close(k->poll_fd);
     k->release(k);
 }
 
@@ -327,6 +369,7 @@ int ouro__kernel_driver_new(const struct ouro__kernel_options *options,
     memset(k, 0, sizeof *k);
     k->base.ops = &kernel_ops;
     k->release = options->release;
+    atomic_init(&k->poll_fd, -1);
     k->wake_fd = eventfd(0, EFD_CLOEXEC);
     int rc = k->wake_fd < 0 ? -errno : 0;
     struct ouro__ring_report report;

@@ -58,6 +58,16 @@ static uint64_t read_clock(clockid_t clock)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+uint64_t bench_cpu(void)
+{
+    return read_clock(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+double bench_cpu_per(uint64_t start, double n)
+{
+    return (double)(bench_cpu() - start) / n;
+}
+
 uint64_t bench_now(void)
 {
     return read_clock(CLOCK_MONOTONIC);

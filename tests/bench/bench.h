@@ -53,11 +53,18 @@ _Noreturn void bench_fail(const char *format, ...) __attribute__((format(printf,
 /* Say on stderr, once for each text, why a figure cannot be had. Returns NAN. */
 double bench_skip(const char *why);
 
-/* The monotonic clock and the calling thread's processor time, in nanoseconds. */
+/* Processor time that the program has taken, in nanoseconds: the clock of all work that does not
+ * wait, since other programs do not make it run on. Reading it is a system call. */
+uint64_t bench_cpu(void);
+
+/* Processor time since @start, for each of @n. */
+double bench_cpu_per(uint64_t start, double n);
+
+/* The monotonic clock, for what waits, and the calling thread's own processor time. */
 uint64_t bench_now(void);
 uint64_t bench_thread_cpu(void);
 
-/* Nanoseconds since @start, for each of @n. */
+/* Time since @start, for each of @n. */
 double bench_per(uint64_t start, double n);
 
 /* The value below which the part @q (0 to 1) of @n values lies. Sorts them. */

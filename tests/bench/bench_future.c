@@ -51,10 +51,10 @@ static int64_t many_lives(void *arg)
 {
     double *ret_figure = arg;
     one_batch();
-    uint64_t start = bench_now();
+    uint64_t start = bench_cpu();
     for (unsigned turn = 0; turn < TURNS; turn++)
         one_batch();
-    *ret_figure = bench_per(start, TURNS * BATCH);
+    *ret_figure = bench_cpu_per(start, TURNS * BATCH);
     return 0;
 }
 
@@ -81,13 +81,13 @@ static int64_t many_calls(void *arg)
     for (unsigned turn = 0; turn <= TURNS; turn++) {
         unsigned done = 0;
         if (turn == 1)
-            start = bench_now(); /* the first turn warmed up */
+            start = bench_cpu(); /* the first turn warmed up */
         for (unsigned i = 0; i < BATCH; i++)
             ouro_call_soon(count_call, &done, NULL, NULL);
         while (done < BATCH)
             ouro_yield();
     }
-    *ret_figure = bench_per(start, TURNS * BATCH);
+    *ret_figure = bench_cpu_per(start, TURNS * BATCH);
     return 0;
 }
 
@@ -134,10 +134,10 @@ static double uv_callback(const void *arg)
     uv_loop_t loop;
     bench_check(uv_loop_init(&loop), "uv_loop_init");
     uv_batch(&loop);
-    uint64_t start = bench_now();
+    uint64_t start = bench_cpu();
     for (unsigned turn = 0; turn < TURNS; turn++)
         uv_batch(&loop);
-    double figure = bench_per(start, TURNS * BATCH);
+    double figure = bench_cpu_per(start, TURNS * BATCH);
     uv_loop_close(&loop);
     return figure;
 }

@@ -38,10 +38,10 @@ static int64_t nops(void *arg)
     struct job *job = arg;
     for (unsigned i = 0; i < 20; i++)
         one_batch(job->batch);
-    uint64_t start = bench_now();
+    uint64_t start = bench_cpu();
     for (unsigned i = 0; i < OPS; i += job->batch)
         one_batch(job->batch);
-    job->figure = bench_per(start, OPS);
+    job->figure = bench_cpu_per(start, OPS);
     return 0;
 }
 
@@ -82,10 +82,10 @@ static double ring_nops(const void *arg)
     bench_check(io_uring_register_ring_fd(&ring), "io_uring_register_ring_fd");
     for (unsigned i = 0; i < 20; i++)
         ring_batch(&ring, batch);
-    uint64_t start = bench_now();
+    uint64_t start = bench_cpu();
     for (unsigned i = 0; i < OPS; i += batch)
         ring_batch(&ring, batch);
-    double figure = bench_per(start, OPS);
+    double figure = bench_cpu_per(start, OPS);
     io_uring_queue_exit(&ring);
     return figure;
 }

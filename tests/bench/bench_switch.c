@@ -43,10 +43,10 @@ static double context_pair(const void *arg)
         ouro__context_make(&inside[i], stacks + i * (size / n), size / n, yield_for_ever,
                            &inside[i]);
     resume_each(inside, n);
-    uint64_t start = bench_now();
+    uint64_t start = bench_cpu();
     for (unsigned pass = 0; pass < passes; pass++)
         resume_each(inside, n);
-    double figure = bench_per(start, (double)n * passes);
+    double figure = bench_cpu_per(start, (double)n * passes);
     for (unsigned i = 0; i < n; i++)
         ouro__context_drop(&inside[i]);
     free(inside);

@@ -17,8 +17,8 @@
 
 /* ---- Await of a future that is done -------------------------------------------------------------- */
 
-#define AWAITS 200192u
-#define BATCH  256u
+#define AWAITS 204800u
+#define BATCH  4096u
 
 /* Each await gives a reference up; they are taken while the clock does not count. */
 static int64_t await_done(void *arg)
@@ -30,10 +30,10 @@ static int64_t await_done(void *arg)
     for (unsigned batch = 0; batch < AWAITS / BATCH; batch++) {
         for (unsigned i = 0; i < BATCH; i++)
             ouro_ref(f);
-        uint64_t start = bench_now();
+        uint64_t start = bench_cpu();
         for (unsigned i = 0; i < BATCH; i++)
             sum += ouro_await(f);
-        took += bench_now() - start;
+        took += bench_cpu() - start;
     }
     *ret_figure = (double)took / AWAITS;
     ouro_unref(f);
@@ -45,10 +45,10 @@ static int64_t join_done(void *arg)
     double *ret_figure = arg;
     ouro_future *f = ouro_ready(1);
     int64_t sum = 0;
-    uint64_t start = bench_now();
+    uint64_t start = bench_cpu();
     for (unsigned i = 0; i < AWAITS; i++)
         sum += ouro_join(f);
-    *ret_figure = bench_per(start, AWAITS);
+    *ret_figure = bench_cpu_per(start, AWAITS);
     ouro_unref(f);
     return sum == AWAITS ? 0 : -1;
 }
@@ -57,10 +57,10 @@ static int64_t ready_and_await(void *arg)
 {
     double *ret_figure = arg;
     int64_t sum = 0;
-    uint64_t start = bench_now();
+    uint64_t start = bench_cpu();
     for (unsigned i = 0; i < AWAITS; i++)
         sum += ouro_await(ouro_ready(1));
-    *ret_figure = bench_per(start, AWAITS);
+    *ret_figure = bench_cpu_per(start, AWAITS);
     return sum == AWAITS ? 0 : -1;
 }
 
@@ -75,10 +75,10 @@ static double call_pointer(const void *arg)
     (void)arg;
     ouro_task_fn *volatile fn = one; /* read each time, so that the compiler cannot know it */
     int64_t sum = 0;
-    uint64_t start = bench_now();
+    uint64_t start = bench_cpu();
     for (unsigned i = 0; i < AWAITS; i++)
         sum += fn(NULL);
-    return sum == AWAITS ? bench_per(start, AWAITS) : NAN;
+    return sum == AWAITS ? bench_cpu_per(start, AWAITS) : NAN;
 }
 
 /* ---- Yield and hand-over ------------------------------------------------------------------------- */
@@ -98,9 +98,9 @@ static int64_t two_yield(void *arg)
     double *ret_figure = arg;
     ouro_future *other = ouro_spawn(yield_often, NULL);
     ouro_yield();
-    uint64_t start = bench_now();
+    uint64_t start = bench_cpu();
     yield_often(NULL);
-    *ret_figure = bench_per(start, SWITCHES);
+    *ret_figure = bench_cpu_per(start, SWITCHES);
     return ouro_await(other);
 }
 
@@ -140,12 +140,12 @@ static int64_t two_hand_over(void *arg)
     struct meeting both[2];
     ouro_future *other = ouro_spawn(answer_each, both);
     ouro_yield();
-    uint64_t start = bench_now();
+    uint64_t start = bench_cpu();
     for (unsigned i = 1; i < SWITCHES; i++) {
         hand_over(&both[1]);
         wait_for_other(&both[0]);
     }
-    *ret_figure = bench_per(start, 2.0 * (SWITCHES - 1));
+    *ret_figure = bench_cpu_per(start, 2.0 * (SWITCHES - 1));
     hand_over(&both[1]);
     return ouro_await(other) == SWITCHES ? 0 : -1;
 }
@@ -159,10 +159,10 @@ static int64_t spawn_one_by_one(void *arg)
 {
     double *ret_figure = arg;
     int64_t sum = 0;
-    uint64_t start = bench_now();
+    uint64_t start = bench_cpu();
     for (unsigned i = 0; i < SPAWNS; i++)
         sum += ouro_await(ouro_spawn(one, NULL));
-    *ret_figure = bench_per(start, SPAWNS);
+    *ret_figure = bench_cpu_per(start, SPAWNS);
     return sum == SPAWNS ? 0 : -1;
 }
 
@@ -181,10 +181,10 @@ static int64_t spawn_crowds(void *arg)
 {
     double *ret_figure = arg;
     int64_t sum = spawn_crowd();
-    uint64_t start = bench_now();
+    uint64_t start = bench_cpu();
     for (unsigned i = 0; i < SPAWNS / CROWD; i++)
         sum += spawn_crowd();
-    *ret_figure = bench_per(start, SPAWNS);
+    *ret_figure = bench_cpu_per(start, SPAWNS);
     return sum == SPAWNS + CROWD ? 0 : -1;
 }
 
@@ -197,14 +197,14 @@ static double pthread_life(const void *arg)
 {
     (void)arg;
     unsigned n = 300;
-    uint64_t start = bench_now();
+    uint64_t start = bench_cpu();
     for (unsigned i = 0; i < n; i++) {
         pthread_t thread;
         if (pthread_create(&thread, NULL, do_nothing, NULL) != 0)
             bench_fail("no thread");
         pthread_join(thread, NULL);
     }
-    return bench_per(start, n);
+    return bench_cpu_per(start, n);
 }
 
 /* ---- Table ---------------------------------------------------------------------------------------- */

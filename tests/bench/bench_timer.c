@@ -82,13 +82,13 @@ static void call_and_cancel(struct job *job, uint64_t *seed)
 /* The loop gets its turns, too: what a cancel leaves to the next one is part of the figure. */
 static double measure_pairs(struct job *job)
 {
-    uint64_t seed = 2, start = bench_now();
+    uint64_t seed = 2, start = bench_cpu();
     for (unsigned i = 0; i < PAIRS; i += TURN) {
         for (unsigned k = 0; k < TURN; k++)
             job->pair(job, &seed);
         ouro_yield();
     }
-    return bench_per(start, PAIRS);
+    return bench_cpu_per(start, PAIRS);
 }
 
 static int64_t among_live(void *arg)
@@ -157,13 +157,13 @@ static void uv_replace_any(struct uv_job *job, uint64_t *seed)
 
 static double uv_measure_pairs(struct uv_job *job)
 {
-    uint64_t seed = 2, start = bench_now();
+    uint64_t seed = 2, start = bench_cpu();
     for (unsigned i = 0; i < PAIRS; i += TURN) {
         for (unsigned k = 0; k < TURN; k++)
             job->pair(job, &seed);
         uv_run(&job->loop, UV_RUN_NOWAIT);
     }
-    return bench_per(start, PAIRS);
+    return bench_cpu_per(start, PAIRS);
 }
 
 static double uv_run_job(struct uv_job job)

@@ -38,11 +38,21 @@ if [ ! -d "$programs" ]; then
     exit 2
 fi
 
+all='switch task future timer nop post spin memory count'
+case " $* " in
+*' --list '* | *' --help '*)
+    for program in $all; do
+        "$programs/bench_$program" "$@"
+    done
+    exit
+    ;;
+esac
+
 mkdir -p "$(dirname -- "$json")"
 : >"$json"
 describe_machine
 failed=''
-for program in switch task future timer nop post spin memory count; do
+for program in $all; do
     say "$program"
     "$programs/bench_$program" --json "$json" "$@" || failed="$failed $program"
 done

@@ -67,10 +67,10 @@ double swap_pair(const void *arg)
     for (unsigned i = 0; i < n; i++)
         prepare(&inside[i], stacks + (size_t)i * STACK_SIZE, yield_for_ever);
     resume_each(n);
-    uint64_t start = bench_now();
+    uint64_t start = bench_cpu();
     for (unsigned pass = 0; pass < passes; pass++)
         resume_each(n);
-    double figure = bench_per(start, (double)n * passes);
+    double figure = bench_cpu_per(start, (double)n * passes);
     free(inside);
     munmap(stacks, size);
     return figure;
@@ -83,12 +83,12 @@ double swap_spawn(const void *arg)
     char *stack = swap_stacks(1, &size);
     ucontext_t coroutine;
     unsigned n = 20000;
-    uint64_t start = bench_now();
+    uint64_t start = bench_cpu();
     for (unsigned i = 0; i < n; i++) {
         prepare(&coroutine, stack, end_at_once);
         swapcontext(&outside, &coroutine);
     }
-    double figure = bench_per(start, n);
+    double figure = bench_cpu_per(start, n);
     munmap(stack, size);
     return figure;
 }

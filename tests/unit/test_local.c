@@ -151,6 +151,19 @@ Test(local, those_set_outside_tasks_are_seen_by_tasks_spawned_from_there)
     end();
 }
 
+Test(local, what_a_callback_sets_does_not_stay_behind)
+{
+    begin_fake();
+    seen_red = 0;
+    set(&colour, &red);
+    for (int i = 0; i < 3; i++)
+        check_eq(ouro_call_soon(call_sees_red, NULL, NULL, NULL), 0);
+    turns(2);
+    check_eq(seen_red, 3);
+    check(ouro_local_get(&colour) == &red);
+    end();
+}
+
 /* ---- Freeing ---------------------------------------------------------------------------------------------- */
 
 static int64_t hold_for_a_while(void *arg)

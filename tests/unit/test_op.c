@@ -333,7 +333,7 @@ static void hear(int32_t res, uint32_t flags, void *arg)
     h->flags[h->count++] = flags;
 }
 
-Test(op, a_multishot_one_lives_to_its_last_completion_and_shows_all_but_that)
+Test(op, a_multishot_one_lives_to_its_last_completion_and_shows_each)
 {
     struct heard heard = {0};
     struct fake *fake = begin_fake();
@@ -349,7 +349,8 @@ Test(op, a_multishot_one_lives_to_its_last_completion_and_shows_all_but_that)
     fake_finish(fake, IORING_OP_RECV, 40, 0);
     turns(2);
     check_settled(f, OURO_VALUE, 40);
-    check_eq(heard.count, 3);
+    check_eq(heard.count, 4);
+    check_eq(heard.res[3], 40);
     for (int i = 0; i < 3; i++) {
         check_eq(heard.res[i], (i + 1) * 10);
         check(heard.flags[i] & IORING_CQE_F_BUFFER);
@@ -369,9 +370,10 @@ Test(op, several_completions_of_one_turn_are_shown_in_order)
         fake_finish(fake, IORING_OP_POLL_ADD, i, IORING_CQE_F_MORE);
     fake_finish(fake, IORING_OP_POLL_ADD, -ENOBUFS, 0);
     turns(2);
-    check_eq(heard.count, 10);
+    check_eq(heard.count, 11);
     for (int i = 0; i < 10; i++)
         check_eq(heard.res[i], i);
+    check_eq(heard.res[10], -ENOBUFS);
     check_settled(f, OURO_ERROR, -ENOBUFS);
     ouro_unref(f);
     end();
@@ -412,7 +414,8 @@ Test(op, a_multishot_one_is_cancelled_at_its_last_completion_not_before)
     fake_finish(fake, IORING_OP_RECV, -ECANCELED, 0);
     turns(2);
     check_settled(f, OURO_CANCELLED, -ECANCELED);
-    check_eq(heard.count, 2);
+    check_eq(heard.count, 3);
+    check_eq(heard.res[2], -ECANCELED);
     ouro_unref(f);
     end();
 }

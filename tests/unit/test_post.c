@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <sys/time.h>
 #include <time.h>
 
 TestSuite(post, .timeout = 60);
@@ -278,6 +280,29 @@ Test(post, a_wake_before_the_wait_is_not_lost)
     check_eq(ouro_loop_wake(ouro_loop_current()), 0);
     check_eq(ouro_loop_step(ouro_loop_current(), OURO_SEC(10)), 1);
     check(ouro_now() - start < OURO_SEC(9));
+    check_eq(ouro_loop_shutdown(ouro_loop_current(), OURO_SEC(1)), 0);
+    end();
+}
+
+static void wake_from_handler(int signal)
+{
+    (void)signal;
+    ouro_loop_wake(ouro_loop_current());
+}
+
+Test(post, a_signal_handler_may_wake_the_loop)
+{
+    begin_kernel();
+    ouro_detach(ouro_sleep(OURO_SEC(20)));
+    turns(2);
+    struct sigaction action = {.sa_handler = wake_from_handler, .sa_flags = SA_RESTART};
+    check_eq(sigaction(SIGALRM, &action, NULL), 0);
+    struct itimerval soon = {.it_value = {.tv_usec = 10000}};
+    ouro_ns start = ouro_now();
+    check_eq(setitimer(ITIMER_REAL, &soon, NULL), 0);
+    check_eq(ouro_loop_step(ouro_loop_current(), OURO_SEC(10)), 1);
+    check(ouro_now() - start < OURO_SEC(9));
+    check(ouro_now() - start >= OURO_MS(10));
     check_eq(ouro_loop_shutdown(ouro_loop_current(), OURO_SEC(1)), 0);
     end();
 }

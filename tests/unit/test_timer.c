@@ -57,6 +57,20 @@ TaskTest(timer, sleep_until_never_ends_early)
     return 0;
 }
 
+Test(timer, a_nanosecond_before_its_deadline_it_has_not_fired)
+{
+    struct fake *fake = begin_fake();
+    ouro_future *f = ouro_sleep(OURO_US(10));
+    fake_advance(fake, OURO_US(10) - 1);
+    turns(3);
+    check_eq(ouro_future_state(f), OURO_PENDING);
+    fake_advance(fake, 1);
+    turn();
+    check_eq(ouro_future_state(f), OURO_VALUE);
+    ouro_unref(f);
+    end();
+}
+
 Test(timer, equal_deadlines_fire_in_the_order_in_which_they_were_set)
 {
     struct fake *fake = begin_fake();

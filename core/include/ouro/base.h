@@ -55,7 +55,8 @@ typedef struct ouro_result {
     void *ptr;
 } ouro_result;
 
-/** Destroys what @p ptr points to. Called on the loop's thread, never from inside a call of yours. */
+/** Destroys what @p ptr points to. Called on the loop's thread, in a later turn; from inside a call only
+ *  where that call says so, and from ouro_unref() once the loop is closed. */
 typedef void ouro_free_fn(void *ptr);
 
 OURO_BEGIN_DECLS

@@ -41,7 +41,7 @@ typedef void ouro_done_fn(ouro_future *f, void *arg);
  * A link of a chain: @p done has settled, go on.
  *
  * @p done is borrowed. Return the next future (its reference passes to the chain), or NULL to pass
- * the outcome of @p done on as it is, object included.
+ * the outcome of @p done on as it is, object included; returning @p done does the same.
  */
 typedef ouro_future *ouro_then_fn(ouro_future *done, void *arg);
 
@@ -59,7 +59,7 @@ typedef enum ouro_cancel_answer {
 } ouro_cancel_answer;
 
 /** Called on the loop, at most once and never after @p p was resolved, when its future is
- *  cancelled. It may resolve @p p itself, but not free it. */
+ *  cancelled. It may resolve @p p itself, but not free it. It sees no task-local values. */
 typedef ouro_cancel_answer ouro_cancel_hook(ouro_promise *p, void *arg);
 
 OURO_BEGIN_DECLS
@@ -133,7 +133,8 @@ ouro_result ouro_future_take(ouro_future *f);
  *
  * @param f  Borrowed.
  * @return 1 recorded, 0 no effect (settled, or asked before), -EINVAL (NULL), -EXDEV (another
- *         thread's future), -ECHILD (forked).   @thread Loop thread only.
+ *         thread's future), -ECHILD (forked), -ESHUTDOWN (given up by its loop's shutdown).
+ * @thread Loop thread only.
  */
 int ouro_cancel(ouro_future *f);
 
@@ -249,7 +250,8 @@ ouro_future *ouro_then(ouro_future *f, ouro_then_fn *fn, void *arg) OURO_NODISCA
  * Wait for several futures at once.
  *
  * In each mode a cancel of the gather cancels every unfinished child, and the gather ends
- * OURO_CANCELLED when all have settled. A future given twice is consumed once and has two results.
+ * OURO_CANCELLED when all have settled. A future given twice is consumed once and has two results, the
+ * first of which gets the object.
  *
  * @param fs       @p n futures, all consumed. The array itself is free again when this returns.
  * @param n        How many; 0 is success.
@@ -264,9 +266,11 @@ ouro_future *ouro_then(ouro_future *f, ouro_then_fn *fn, void *arg) OURO_NODISCA
  *   - error < 0    ALL, FIRST_ERROR: the first error in order of completion; in ALL a real error is
  *                  preferred to a cancelled child
  *   - -ECANCELED   the gather was cancelled
- *   - -ENOMEM, -EINVAL (a NULL among them), -EXDEV, -EPERM, -ECHILD: the children were cancelled,
- *     and inside a task have settled when this returns
- * @thread Loop thread only.   @suspends No, but for -ENOMEM inside a task.
+ *   - -ENOMEM, -EINVAL (a NULL among them, an unknown mode), -EDEADLK (the current task among
+ *     them), -EXDEV (another thread's among them): this thread's children were cancelled, and inside a
+ *     task have settled when this returns
+ *   - -EPERM (no loop on this thread), -ECHILD (forked)
+ * @thread Loop thread only.   @suspends Only to fail, inside a task, as said above.
  */
 ouro_future *ouro_gather(ouro_future *const *fs, size_t n, ouro_gather_mode mode,
                          ouro_result *results) OURO_NODISCARD;

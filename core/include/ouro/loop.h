@@ -45,7 +45,7 @@ typedef struct ouro_run_options {
 typedef struct ouro_loop_stats {
     uint64_t turns;             /**< of the loop */
     uint64_t enters;            /**< io_uring_enter(2) calls */
-    uint64_t submitted;         /**< submission queue entries */
+    uint64_t submitted;         /**< submission queue entries: operations and cancels */
     uint64_t completed;         /**< completion queue entries taken */
     uint64_t stale;             /**< completions whose operation was gone */
     uint64_t parked;            /**< operations that found the submission queue full and waited */
@@ -133,9 +133,11 @@ int ouro_loop_run(ouro_loop *loop);
  * Run until a future has settled, and take its value.
  *
  * @param loop  The calling thread's.
- * @param f     Consumed, but for the errors below.
- * @return The result of @p f, as ouro_await() tells it; -EINTR if ouro_loop_stop() came first, -EBUSY,
- *         -EINVAL (NULL), -EXDEV, -ECHILD, -ESHUTDOWN: @p f stays yours.
+ * @param f     Consumed, whatever this returns, but for another thread's future or loop. Keep a
+ *              reference to look at it afterwards.
+ * @return The result of @p f, as ouro_await() tells it, or -EINTR if ouro_loop_stop() came first,
+ *         -EBUSY (the loop is running), -EINVAL (NULL), -EXDEV, -ECHILD, -ESHUTDOWN, or an error of the
+ *         ring.
  * @thread Loop thread only, outside tasks and callbacks.
  */
 int64_t ouro_loop_run_until(ouro_loop *loop, ouro_future *f);
@@ -193,7 +195,8 @@ int ouro_loop_shutdown(ouro_loop *loop, ouro_ns grace);
 
 /**
  * Close a loop that is quiet, and drop its maker's reference. Posts that never ran have their arg_free
- * called. In a forked child it releases memory, and the child may make a loop of its own.
+ * called. In a forked child it releases memory, and the child may make a loop of its own; a child forked
+ * inside a task or a callback, as everything under ouro_run() is, can do neither: it should exec or exit.
  *
  * Futures and calls that are still referenced are reported as leaks in debug mode, and stay valid
  * for ouro_unref().

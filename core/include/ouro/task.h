@@ -19,7 +19,8 @@ typedef int64_t ouro_task_fn(void *arg);
 
 /** Options of ouro_spawn_with(). Zero is the default of every field. */
 typedef struct ouro_spawn_options {
-    const char *name;       /**< for reports; borrowed, must outlive the task. Default: "task" */
+    const char *name;       /**< for reports; borrowed, must outlive the task's future. Default:
+                                 "task" */
     size_t stack_size;      /**< bytes, rounded up to a power of two, at least 16 KiB, at most
                                  1 GiB. Default: 64 KiB */
     ouro_free_fn *arg_free; /**< called with arg exactly once: after the body returned, or when it
@@ -130,7 +131,7 @@ const char *ouro_task_name(const ouro_future *task);
 /**
  * Give the running task's result an object: `return ouro_task_return(obj, obj_free);`
  *
- * @param ptr       The object; the task owns it from now on and destroys one set before.
+ * @param ptr       The object; the task owns it from now on. One set before is destroyed inside this call.
  * @param ptr_free  Destroys it if nobody takes it; NULL if that needs nothing.
  * @return 0, to be returned by the body. -EPERM (not in a task: @p ptr stays yours).
  * @thread Loop thread only, in a task. An error return of the body destroys the object.
@@ -141,7 +142,7 @@ int64_t ouro_task_return(void *ptr, ouro_free_fn *ptr_free);
  * Set a task-local value, in a task or, for the loop's own callbacks, outside one.
  *
  * Tasks and callbacks see the values that held where they were spawned or registered; what they
- * set stays theirs and their children's.
+ * set stays theirs and their children's. Posts, cancel hooks and ouro_uring_op()'s on_cqe see none.
  *
  * @param key        Borrowed for ever: a static object.
  * @param value      The value; NULL is a value too.

@@ -26,10 +26,13 @@ typedef void ouro_uring_cqe_fn(int32_t res, uint32_t flags, void *arg);
 
 /** Options of ouro_uring_op(). Zero is the default of every field. */
 typedef struct ouro_uring_options {
-    ouro_uring_cqe_fn *on_cqe; /**< called for every completion but the last, in order; needed for
-                                    multishot operations. Default: they are counted, not shown */
-    void *arg;                 /**< passed to on_cqe. Borrowed until the future settles */
-    int result_is_fd;          /**< not 0: n is a descriptor, closed if nobody takes it */
+    ouro_uring_cqe_fn
+        *on_cqe;      /**< called for every completion, in order, before the last settles the
+                                    future: for multishot operations, and for flags such as the
+                                    number of a provided buffer. Default: only the last counts */
+    void *arg;        /**< passed to on_cqe. Borrowed until the future settles */
+    int result_is_fd; /**< not 0: n is a descriptor, closed if nobody takes it. Those of
+                                    earlier completions are on_cqe's, and closed without one */
 } ouro_uring_options;
 
 OURO_BEGIN_DECLS
