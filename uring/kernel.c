@@ -53,7 +53,7 @@ struct kernel {
     bool wake_armed;     /* the READ is queued or in the kernel */
     uint64_t wake_place; /* once so many entries are submitted, the kernel has it */
     uint64_t wake_count; /* what it reads; nobody looks */
-    int poll_fd;         /* for another loop to poll; -1: nobody asked */
+    atomic_int poll_fd;  /* for another loop to poll; -1: nobody asked */
     void (*release)(void *);
 };
 
