@@ -137,7 +137,7 @@ int64_t ouro_await(ouro_future *f)
     if (rc < 0)
         return refuse(f, rc);
     await(task, f);
-    int64_t n = f->ptr_free == ouro__fd_result ? ouro_future_take(f).n : ouro_future_result(f).n;
+    int64_t n = ouro__future_value(f);
     ouro__unref(f);
     return told(task, n);
 }

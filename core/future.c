@@ -145,19 +145,6 @@ void ouro__loop_bury(ouro_loop *loop)
         bury(OURO__CONTAINER(dead.next, ouro_future, all));
 }
 
-int ouro__future_check(const ouro_future *f)
-{
-    if (!f)
-        return -EINVAL;
-    if (f->flags & OURO__IMMORTAL)
-        return 0;
-    if (!ouro__loop_is_here(f->loop))
-        return -EXDEV;
-    if (ouro__loop_forked(f->loop))
-        return -ECHILD;
-    return f->loop->phase == OURO__CLOSED && f->state == OURO_PENDING ? -ESHUTDOWN : 0;
-}
-
 /* Whether the calling thread may touch the count of @f. */
 static bool may_release(ouro_future *f)
 {

@@ -72,9 +72,6 @@ void ouro__future_discard(ouro_future *f);
 /* A future that has failed with @rc; static, so this always works. */
 ouro_future *ouro__failed(int rc);
 
-/* 0, or why @f cannot be used here: -EINVAL, -EXDEV, -ECHILD. */
-int ouro__future_check(const ouro_future *f);
-
 void ouro__future_release(ouro_future *f);
 
 static inline ouro_future *ouro__ref(ouro_future *f)

@@ -223,7 +223,7 @@ int64_t ouro_loop_run_until(ouro_loop *loop, ouro_future *f)
     leave(loop);
     int64_t n = rc < 0 ? rc : -EINTR;
     if (f->state != OURO_PENDING)
-        n = f->ptr_free == ouro__fd_result ? ouro_future_take(f).n : ouro_future_result(f).n;
+        n = ouro__future_value(f);
     ouro__unref(f);
     return n == -ECANCELED ? -OURO_ECHILDCANCELLED : n;
 }

@@ -136,6 +136,32 @@ static inline int ouro__loop_for_work(ouro_loop **ret_loop)
     return rc == 0 && (*ret_loop)->phase >= OURO__CLOSING ? -ESHUTDOWN : rc;
 }
 
+/* 0, or why @f cannot be used here: -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN (given up at shutdown). */
+static inline int ouro__future_check(const ouro_future *f)
+{
+    if (!f)
+        return -EINVAL;
+    if (f->flags & OURO__IMMORTAL)
+        return 0;
+    if (!ouro__loop_is_here(f->loop))
+        return -EXDEV;
+    if (ouro__loop_forked(f->loop))
+        return -ECHILD;
+    return f->loop->phase == OURO__CLOSED && f->state == OURO_PENDING ? -ESHUTDOWN : 0;
+}
+
+/* The value of a settled future for whoever awaited it; a descriptor goes along. */
+static inline int64_t ouro__future_value(ouro_future *f)
+{
+    if (f->flags & OURO__TAKEN)
+        return -EALREADY;
+    if (f->ptr_free == ouro__fd_result)
+        return ouro__take(f).n;
+    if (!(f->flags & OURO__IMMORTAL))
+        f->flags |= OURO__READ;
+    return f->result.n;
+}
+
 /* Whether something of the loop is on the call stack: a turn, a task or a callback. */
 static inline bool ouro__loop_in_use(const ouro_loop *loop)
 {

@@ -41,15 +41,15 @@ void ouro__slab_drop(struct ouro__slab *slab)
 /* Cut a new block of class @i into the free list. False when there is no memory. */
 static bool add_block(struct ouro__slab *slab, size_t i)
 {
-    size_t size = (i + 1) * OURO__SLAB_LINE;
+    size_t size = (i + 1) * OURO__SLAB_STEP;
     size_t count = slab->grow[i];
-    struct ouro__slab_block *block = ouro__alloc(sizeof(*block) + OURO__SLAB_LINE + count * size);
+    struct ouro__slab_block *block = ouro__alloc(sizeof(*block) + OURO__SLAB_STEP + count * size);
     if (!block)
         return false;
     block->next = slab->blocks;
     slab->blocks = block;
-    uintptr_t first = (uintptr_t)(block + 1) + OURO__SLAB_LINE - 1;
-    char *at = (char *)(first - first % OURO__SLAB_LINE);
+    uintptr_t first = (uintptr_t)(block + 1) + OURO__SLAB_STEP - 1;
+    char *at = (char *)(first - first % OURO__SLAB_STEP);
     for (size_t k = count; k-- > 0;) {
         struct ouro__slab_slot *slot = (void *)(at + k * size);
         slot->next = slab->free[i];
@@ -62,7 +62,7 @@ static bool add_block(struct ouro__slab *slab, size_t i)
 
 void *ouro__slab_refill(struct ouro__slab *slab, size_t size)
 {
-    size_t i = (size - 1) / OURO__SLAB_LINE;
+    size_t i = (size - 1) / OURO__SLAB_STEP;
     if (slab->bypass || i >= OURO__SLAB_CLASSES)
         return ouro__alloc(size);
     if (!add_block(slab, i))
@@ -72,7 +72,7 @@ void *ouro__slab_refill(struct ouro__slab *slab, size_t size)
 
 void ouro__slab_return(struct ouro__slab *slab, void *ptr, size_t size)
 {
-    assert(slab->bypass || (size - 1) / OURO__SLAB_LINE >= OURO__SLAB_CLASSES);
+    assert(slab->bypass || (size - 1) / OURO__SLAB_STEP >= OURO__SLAB_CLASSES);
     (void)slab;
     (void)size;
     ouro__release(ptr);

@@ -24,7 +24,7 @@
 #ifndef OURO__UCONTEXT
 #    if !OURO__ASAN && !OURO__TSAN
 /* With the one page of stack that a sleeper touches, and the sleep, within 4.4 KiB. */
-static_assert(sizeof(struct ouro__task) <= 256, "a task outgrew four cache lines");
+static_assert(sizeof(struct ouro__task) <= 208, "a task outgrew its budget");
 #    endif
 #endif
 
