@@ -58,9 +58,8 @@ static void run_watched(ouro_loop *loop, struct ouro__job *job)
                                       .frame_count = loop->step.frame_count});
 }
 
-void ouro__loop_run_ready(ouro_loop *loop)
+static void run_batch(ouro_loop *loop)
 {
-    ouro__list_splice(&loop->batch, &loop->ready);
     struct ouro__link *link;
     while ((link = ouro__list_pop(&loop->batch))) {
         struct ouro__job *job = OURO__CONTAINER(link, struct ouro__job, link);
@@ -70,6 +69,12 @@ void ouro__loop_run_ready(ouro_loop *loop)
             job->run(job);
     }
     ouro__loop_bury(loop);
+}
+
+void ouro__loop_run_ready(ouro_loop *loop)
+{
+    ouro__list_splice(&loop->batch, &loop->ready);
+    run_batch(loop);
 }
 
 /* Something to do that the driver knows nothing of, or nothing at all: no reason to sleep. */
@@ -145,20 +150,26 @@ bool ouro__loop_alive(const ouro_loop *loop)
 
 /* ---- Running ---------------------------------------------------------------------------------------- */
 
-/* Whether the next turn would do no more than run the ready list. */
-static bool nothing_else(ouro_loop *loop)
+/* Begin a turn that does no more than run the ready list, if a whole one would find nothing else to do. */
+bool ouro__loop_short_turn(ouro_loop *loop)
 {
-    return !ouro__list_empty(&loop->ready) && ouro__list_empty(&loop->dead) &&
-           !ouro__ops_waiting(&loop->ops) && !loop->timers.count && !loop->stopping &&
-           !(loop->goal && loop->goal->state != OURO_PENDING) && !ouro__posts_waiting(loop) &&
-           !loop->driver->ops->ready(loop->driver);
+    if (!loop->short_turns || ouro__list_empty(&loop->ready) || !ouro__list_empty(&loop->dead) ||
+        ouro__ops_waiting(&loop->ops) || loop->timers.count || loop->stopping ||
+        (loop->goal && loop->goal->state != OURO_PENDING) || ouro__posts_waiting(loop) ||
+        loop->driver->ops->ready(loop->driver))
+        return false;
+    loop->short_turns--;
+    loop->turns++;
+    ouro__list_splice(&loop->batch, &loop->ready);
+    return true;
 }
 
 /* A turn, after as many short ones as the ready list and nothing else keeps busy. */
 static int run_on(ouro_loop *loop)
 {
-    for (int i = 0; i < SHORT_MAX && nothing_else(loop); i++)
-        ouro__loop_run_ready(loop);
+    loop->short_turns = SHORT_MAX;
+    while (ouro__loop_short_turn(loop))
+        run_batch(loop);
     return ouro__loop_turn(loop, OURO_FOREVER);
 }
 
@@ -179,6 +190,7 @@ static void leave(ouro_loop *loop)
 {
     loop->running = false;
     loop->stopping = false;
+    loop->short_turns = 0;
     atomic_store(&loop->sleeping, 1);
 }
 

@@ -52,6 +52,7 @@ struct ouro__step {
 struct ouro_loop {
     struct ouro__driver *driver;
     struct ouro__task *task; /* that runs; NULL: the loop itself or a callback */
+    unsigned short_turns;    /* that may still come before the next whole one */
     unsigned eager;          /* tasks that were resumed by tasks */
     ouro_future *goal;       /* to run until it has settled; or NULL */
     struct ouro__link ready; /* jobs for the next pass */
@@ -208,6 +209,9 @@ int ouro__loop_new_on(struct ouro__driver *driver, const ouro_loop_options *opts
 
 /* Run what is ready now, and bury the dead it leaves. */
 void ouro__loop_run_ready(ouro_loop *loop);
+
+/* Begin a turn that only runs the ready list, if a whole one would find nothing else to do. */
+bool ouro__loop_short_turn(ouro_loop *loop);
 
 /* One turn, waiting until @deadline at most. 0 or an error of the ring. */
 int ouro__loop_turn(ouro_loop *loop, ouro_ns deadline);

@@ -90,6 +90,7 @@ static int64_t run_main(ouro_loop *loop, ouro_future *main, const ouro_run_optio
     }
     loop->running = false;
     loop->stopping = false;
+    loop->short_turns = 0;
     if (rc == 0)
         rc = verdict(main, has_sigint);
     ouro_unref(main);

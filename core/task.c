@@ -51,7 +51,9 @@ static void note_slow_step(ouro_loop *loop)
 /* The task that the loop would resume next, if nothing has to happen in between. */
 static struct ouro__task *next_task(ouro_loop *loop)
 {
-    if (loop->debug || loop->eager || ouro__list_empty(&loop->batch))
+    if (loop->debug || loop->eager)
+        return NULL;
+    if (ouro__list_empty(&loop->batch) && !ouro__loop_short_turn(loop))
         return NULL;
     struct ouro__job *job = OURO__CONTAINER(loop->batch.next, struct ouro__job, link);
     if (job->run != run)
@@ -76,7 +78,8 @@ void ouro__task_suspend(struct ouro__task *task)
     next->back = task->back;
     next->budget = 0;
     loop->task = next;
-    ouro__context_switch(&task->context, &next->context);
+    if (next != task) /* it may be the only one that is ready */
+        ouro__context_switch(&task->context, &next->context);
 }
 
 /* ---- Outside it ------------------------------------------------------------------------------------ */
