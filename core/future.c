@@ -152,11 +152,7 @@ static bool may_release(ouro_future *f)
         return false;
     if (ouro__loop_is_here(f->loop))
         return true;
-    if (ouro__this_loop)
-        ouro__report(ouro__this_loop,
-                     &(ouro_report){.kind = OURO_REPORT_WRONG_THREAD,
-                                    .what = f->kind->name,
-                                    .message = "used by a thread that does not own it"});
+    ouro__report_wrong_thread(f->kind->name);
     return false;
 }
 

@@ -197,20 +197,28 @@ static struct gather *gather_new(ouro_loop *loop, size_t n)
     return g;
 }
 
+/* Whether @f is one that a refused gather can and must give up. */
+static bool ours(const ouro_future *f)
+{
+    return ouro__future_check(f) == 0 && !(f->flags & OURO__IMMORTAL);
+}
+
 /* There will be no gather: cancel the children, in a task wait until they have settled, since their memory
  * may be on its stack, and give up their references. Another loop's futures are left alone. */
 static ouro_future *refuse(ouro_future *const *fs, size_t n, int rc)
 {
     struct ouro__task *task = ouro__this_loop->task;
     for (size_t i = 0; i < n; i++) {
-        if (ouro__future_check(fs[i]) < 0 || (fs[i]->flags & OURO__IMMORTAL))
+        if (!ours(fs[i]))
             continue;
+        if (fs[i]->flags & OURO__MARK)
+            ouro__ref(fs[i]); /* given twice, with one reference */
         fs[i]->flags |= OURO__MARK;
         if (!task || fs[i] != &task->f)
             ouro__cancel(fs[i]);
     }
     for (size_t i = 0; i < n; i++) {
-        if (ouro__future_check(fs[i]) < 0 || !(fs[i]->flags & OURO__MARK))
+        if (!ours(fs[i]))
             continue;
         fs[i]->flags &= (uint8_t)~OURO__MARK;
         if (task && fs[i] != &task->f)

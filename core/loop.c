@@ -32,7 +32,7 @@ int ouro__loop_check(const ouro_loop *loop)
     if (ouro__loop_forked(loop))
         return -ECHILD;
     if (!ouro__loop_is_here(loop))
-        return -EXDEV;
+        return ouro__wrong_thread(loop, "loop");
     return loop->phase == OURO__CLOSED ? -ESHUTDOWN : 0;
 }
 

@@ -137,6 +137,9 @@ static inline int ouro__loop_for_work(ouro_loop **ret_loop)
     return rc == 0 && (*ret_loop)->phase >= OURO__CLOSING ? -ESHUTDOWN : rc;
 }
 
+/* -EXDEV: something of @loop is used by another thread, which is reported in debug mode. */
+int ouro__wrong_thread(const ouro_loop *loop, const char *what);
+
 /* 0, or why @f cannot be used here: -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN (given up at shutdown). */
 static inline int ouro__future_check(const ouro_future *f)
 {
@@ -145,7 +148,7 @@ static inline int ouro__future_check(const ouro_future *f)
     if (f->flags & OURO__IMMORTAL)
         return 0;
     if (!ouro__loop_is_here(f->loop))
-        return -EXDEV;
+        return ouro__wrong_thread(f->loop, f->kind->name);
     if (ouro__loop_forked(f->loop))
         return -ECHILD;
     return f->loop->phase == OURO__CLOSED && f->state == OURO_PENDING ? -ESHUTDOWN : 0;

@@ -56,6 +56,29 @@ void ouro__report_future(ouro_future *f, ouro_report_kind kind, int64_t error, c
     ouro__report(f->loop, &report);
 }
 
+void ouro__report_wrong_thread(const char *what)
+{
+    void *frames[OURO__FRAMES];
+    ouro_report report = {
+        .kind = OURO_REPORT_WRONG_THREAD,
+        .what = what,
+        .message = "is used by a thread that does not own it",
+        .frames = frames,
+        .frame_count = ouro__frames(frames, OURO__FRAMES),
+    };
+    if (ouro__this_loop)
+        ouro__report(ouro__this_loop, &report);
+    else
+        ouro__report_print(&report, NULL);
+}
+
+int ouro__wrong_thread(const ouro_loop *loop, const char *what)
+{
+    if (loop->debug)
+        ouro__report_wrong_thread(what);
+    return -EXDEV;
+}
+
 void ouro__report_print(const ouro_report *report, void *arg)
 {
     (void)arg;

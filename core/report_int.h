@@ -29,6 +29,9 @@ void ouro__report(ouro_loop *loop, const ouro_report *report);
 /* The same, about a future, with its name and origin filled in. */
 void ouro__report_future(ouro_future *f, ouro_report_kind kind, int64_t error, const char *message);
 
+/* To the calling thread's handler: the owner's is for the owner's thread. */
+void ouro__report_wrong_thread(const char *what);
+
 /* The handler a loop starts with. */
 void ouro__report_print(const ouro_report *report, void *arg);
 

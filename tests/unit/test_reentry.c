@@ -214,6 +214,7 @@ Test(reentry, an_eager_task_that_suspends_in_a_callback_lets_nobody_else_run_the
         end();
         begin_kernel_with(&opts);
         check_eq(run_main(all_provocations, NULL), 0);
+        take_reports(OURO_REPORT_SLOW_STEP); /* of a busy machine */
         end();
     }
 }
@@ -378,7 +379,7 @@ Test(reentry, destructors_that_a_close_runs_cannot_close_or_run_the_loop)
 
 /* ---- A task's object ------------------------------------------------------------------------------------------------ */
 
-static int first_freed, second_freed, third_freed;
+static int first_freed, second_freed;
 
 static void free_second(void *arg)
 {
@@ -392,7 +393,6 @@ static void replace_again(void *arg)
     ++*(int *)arg;
     if (*(int *)arg == 1) /* destroyed twice, it would go on for ever */
         check_eq(ouro_task_return(&third, count_free), 0);
-    third_freed = third;
 }
 
 static int64_t return_two(void *arg)
@@ -434,7 +434,6 @@ TaskTest(reentry, the_destructor_of_a_displaced_object_may_return_one_more)
     check_eq(second_freed, 1);
     check(last != NULL);
     check_eq(*last, 0);
-    check_eq(third_freed, 0);
     return 0;
 }
 

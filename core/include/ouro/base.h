@@ -27,9 +27,12 @@
 #define OURO_NODISCARD __attribute__((warn_unused_result))
 
 /** Version of these headers. ouro_version() has that of the library loaded. */
-#define OURO_VERSION_MAJOR  0
-#define OURO_VERSION_MINOR  1
-#define OURO_VERSION_PATCH  0
+#define OURO_VERSION_MAJOR 0
+/** See OURO_VERSION_MAJOR. */
+#define OURO_VERSION_MINOR 1
+/** See OURO_VERSION_MAJOR. */
+#define OURO_VERSION_PATCH 0
+/** The three of them as text. */
 #define OURO_VERSION_STRING "0.1.0"
 
 /** Nanoseconds: a duration, or a point of the monotonic clock that ouro_now() reads. */
@@ -51,8 +54,8 @@ typedef uint64_t ouro_ns;
  * <ouro/error.h>. ptr is an object, or NULL; who destroys it is said where it is handed out.
  */
 typedef struct ouro_result {
-    int64_t n;
-    void *ptr;
+    int64_t n; /**< the value or the error */
+    void *ptr; /**< the object, or NULL */
 } ouro_result;
 
 /** Destroys what @p ptr points to. Called on the loop's thread, in a later turn; from inside a call only

@@ -46,22 +46,23 @@ typedef enum ouro_report_kind {
     OURO_REPORT_ABANDONED,        /**< shutdown's deadline passed; memory is leaked on purpose */
     OURO_REPORT_SLOW_STEP,        /**< debug: a task step or a callback held the loop too long */
     OURO_REPORT_CANCEL_IGNORED,   /**< debug: a task goes on awaiting after it was cancelled */
-    OURO_REPORT_WRONG_THREAD,     /**< an object was released by a thread that does not own it */
+    OURO_REPORT_WRONG_THREAD,     /**< an object was released, in debug mode also used, by a thread
+                                       that does not own it; reported there */
     OURO_REPORT_CYCLE,            /**< debug: tasks wait for each other in a ring */
     OURO_REPORT_STACK             /**< debug, at close: the deepest that any task's stack went */
 } ouro_report_kind;
 
 /** One report. Everything in it is borrowed for the time of the handler's call. */
 typedef struct ouro_report {
-    ouro_report_kind kind;
-    int64_t error;       /**< the error, or 0 */
-    ouro_ns duration;    /**< SLOW_STEP: how long it took; else 0 */
-    const char *what;    /**< kind of the object: "task", "sleep", "call", ... */
-    const char *name;    /**< name of the task, or NULL */
-    const char *message; /**< one sentence, without a newline */
-    void *const *frames; /**< debug: return addresses, innermost first: where it was created, or
+    ouro_report_kind kind; /**< what it is about */
+    int64_t error;         /**< the error, or 0 */
+    ouro_ns duration;      /**< SLOW_STEP: how long it took; else 0 */
+    const char *what;      /**< kind of the object: "task", "sleep", "call", ... */
+    const char *name;      /**< name of the task, or NULL */
+    const char *message;   /**< one sentence, without a newline */
+    void *const *frames;   /**< debug: return addresses, innermost first: where it was created, or
                               for SLOW_STEP where it stopped; NULL when unknown */
-    size_t frame_count;
+    size_t frame_count;    /**< how many */
 } ouro_report;
 
 /** Receives reports on the loop's thread. It may not run, close or shut down a loop. */

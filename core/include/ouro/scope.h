@@ -26,11 +26,11 @@ struct ouro__timer {
 
 /** A region of a task's code. It lives on the task's stack; its fields are the library's. */
 typedef struct ouro_scope {
-    struct ouro_scope *outer;
-    struct ouro_future *task;
-    const char *reason;
-    struct ouro__timer timer;
-    uint32_t flags;
+    struct ouro_scope *outer; /**< private */
+    struct ouro_future *task; /**< private */
+    const char *reason;       /**< private */
+    struct ouro__timer timer; /**< private */
+    uint32_t flags;           /**< private */
 } ouro_scope;
 
 /** Options of ouro_scope_enter(). Zero is the default of every field. */
