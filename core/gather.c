@@ -217,10 +217,12 @@ static ouro_future *refuse(ouro_future *const *fs, size_t n, int rc)
         if (!task || fs[i] != &task->f)
             ouro__cancel(fs[i]);
     }
+    for (size_t i = 0; i < n; i++)
+        if (ours(fs[i])) /* before the first wait: others may gather them meanwhile */
+            fs[i]->flags &= (uint8_t)~OURO__MARK;
     for (size_t i = 0; i < n; i++) {
         if (!ours(fs[i]))
             continue;
-        fs[i]->flags &= (uint8_t)~OURO__MARK;
         if (task && fs[i] != &task->f)
             ouro__task_wait(task, fs[i]);
         ouro__unref(fs[i]);

@@ -241,7 +241,8 @@ void ouro_promise_free(ouro_promise *p);
  * @return A future, never NULL.   @owns the caller.
  *   - whatever the last link came to
  *   - -ENOMEM      @p f was cancelled, and has settled; @p fn was not and will not be called
- *   - -EINVAL (NULL), -EXDEV (it stays its owner's), -EPERM, -ECHILD   @p fn will not be called
+ *   - -EINVAL (NULL), -EPERM, -ECHILD; -EXDEV, -ESHUTDOWN (given up by its loop's shutdown): @p f
+ *     stays as it is. @p fn will not be called
  * @thread Loop thread only.
  */
 ouro_future *ouro_then(ouro_future *f, ouro_then_fn *fn, void *arg) OURO_NODISCARD;
@@ -289,7 +290,7 @@ ouro_future *ouro_gather(ouro_future *const *fs, size_t n, ouro_gather_mode mode
  *   - -ETIMEDOUT   the limit passed and @p f was cancelled for it
  *   - -ECANCELED   cancelled from outside, which beats the limit
  *   - -ENOMEM      @p f was cancelled, and has settled
- *   - -EINVAL (NULL), -EXDEV (it stays its owner's), -ECHILD
+ *   - -EINVAL (NULL), -ECHILD; -EXDEV, -ESHUTDOWN (given up by its loop's shutdown): @p f stays as it is
  * @thread Loop thread only.
  */
 ouro_future *ouro_timeout(ouro_future *f, ouro_ns limit) OURO_NODISCARD;

@@ -24,7 +24,7 @@ struct ouro__timer {
     uint32_t index;
 };
 
-/** A region of a task's code. It lives on the task's stack; its fields are the library's. */
+/** A region of a task's code. It must live on the task's stack; its fields are the library's. */
 typedef struct ouro_scope {
     struct ouro_scope *outer; /**< private */
     struct ouro_future *task; /**< private */
@@ -45,7 +45,7 @@ OURO_BEGIN_DECLS
 /**
  * Enter a region. It must be left, by ouro_scope_exit(), in the same function and in reverse order.
  *
- * @param scope  Storage, usually a local variable; lent until the exit.
+ * @param scope  Storage: a local variable; lent until the exit.
  * @param opts   Copied; NULL for a scope that is only cancelled by hand.
  * @return 0, -EPERM (not in a task), -ENOMEM (no room for the deadline), -EINVAL (NULL), -ECHILD.
  *         On failure there is nothing to leave.   @thread Loop thread only, in a task.
