@@ -76,18 +76,16 @@ static int waitable(const struct ouro__task *task, ouro_future *f)
     return -EDEADLK;
 }
 
-/* The current task, or why it cannot wait for @f. */
-static int current(ouro_future *f, struct ouro__task **ret_task)
+/* The current task, or NULL and why it cannot wait for @f. */
+static struct ouro__task *current(ouro_future *f, int *ret_rc)
 {
-    ouro_loop *loop;
-    int rc = f ? ouro__loop_here(&loop) : -EINVAL;
-    if (rc == 0)
-        rc = loop->task ? ouro__future_check(f) : -EPERM;
-    if (rc == 0)
-        rc = waitable(loop->task, f);
-    if (rc == 0)
-        *ret_task = loop->task;
-    return rc;
+    ouro_loop *loop = ouro__this_loop;
+    *ret_rc = f ? ouro__loop_here(&loop) : -EINVAL;
+    if (*ret_rc == 0)
+        *ret_rc = loop->task ? ouro__future_check(f) : -EPERM;
+    if (*ret_rc == 0)
+        *ret_rc = waitable(loop->task, f);
+    return *ret_rc == 0 ? loop->task : NULL;
 }
 
 /* What the wait comes to for the one who waited. -ECANCELED is kept for "you are cancelled". */
@@ -132,9 +130,9 @@ static int64_t refuse(ouro_future *f, int rc)
 
 int64_t ouro_await(ouro_future *f)
 {
-    struct ouro__task *task;
-    int rc = current(f, &task);
-    if (rc < 0)
+    int rc;
+    struct ouro__task *task = current(f, &rc);
+    if (!task)
         return refuse(f, rc);
     await(task, f);
     int64_t n = ouro__future_value(f);
@@ -144,10 +142,10 @@ int64_t ouro_await(ouro_future *f)
 
 void *ouro_await_ptr(ouro_future *f, int64_t *ret_n)
 {
-    struct ouro__task *task;
-    int rc = current(f, &task);
+    int rc;
+    struct ouro__task *task = current(f, &rc);
     ouro_result result = {0, NULL};
-    if (rc < 0) {
+    if (!task) {
         result.n = refuse(f, rc);
     } else {
         await(task, f);
@@ -162,9 +160,9 @@ void *ouro_await_ptr(ouro_future *f, int64_t *ret_n)
 
 int64_t ouro_join(ouro_future *f)
 {
-    struct ouro__task *task;
-    int rc = current(f, &task);
-    if (rc < 0)
+    int rc;
+    struct ouro__task *task = current(f, &rc);
+    if (!task)
         return rc;
     ouro__ref(f); /* its owner may give it up while this task waits */
     if (f->state != OURO_PENDING) {
