@@ -28,13 +28,44 @@ static void cancel(ouro_scope *scope, const char *reason)
         ouro__cancel(next);
 }
 
+/* A scope's deadline. Not in the scope itself: a body may return without leaving it, and what it was is
+ * then dead stack, while this can still be found and freed. */
+struct deadline {
+    struct ouro__timer timer;
+    ouro_scope *scope;
+    struct ouro__task *task;
+};
+
 static void expire(struct ouro__timer *timer)
 {
-    ouro_scope *scope = OURO__CONTAINER(timer, ouro_scope, timer);
+    struct deadline *d = OURO__CONTAINER(timer, struct deadline, timer);
+    ouro_scope *scope = d->scope;
+    scope->deadline = NULL;
+    ouro__slab_free(&d->task->f.loop->slab, d, sizeof(*d));
     if (scope->flags & OURO__SCOPE_CANCELLED)
         return;
     scope->flags |= OURO__SCOPE_EXPIRED;
     cancel(scope, "deadline");
+}
+
+static struct deadline *deadline_new(ouro_loop *loop, ouro_scope *scope, ouro_ns when)
+{
+    struct deadline *d = ouro__slab_alloc(&loop->slab, sizeof(*d));
+    if (!d)
+        return NULL;
+    d->scope = scope;
+    d->task = loop->task;
+    ouro__timer_init(&d->timer, expire);
+    if (ouro__timer_set(&loop->timers, &d->timer, when) == 0)
+        return d;
+    ouro__slab_free(&loop->slab, d, sizeof(*d));
+    return NULL;
+}
+
+static void deadline_free(ouro_loop *loop, struct deadline *d)
+{
+    ouro__timer_cancel(&loop->timers, &d->timer);
+    ouro__slab_free(&loop->slab, d, sizeof(*d));
 }
 
 int ouro_scope_enter(ouro_scope *scope, const ouro_scope_options *opts)
@@ -52,10 +83,9 @@ int ouro_scope_enter(ouro_scope *scope, const ouro_scope_options *opts)
         scope->flags |= OURO__SCOPE_SHIELD;
     if (opts && opts->move_on)
         scope->flags |= OURO__SCOPE_MOVE_ON;
-    ouro__timer_init(&scope->timer, expire);
     if (timeout != OURO_FOREVER) {
-        ouro_ns deadline = ouro__ns_add(ouro__loop_now(loop), timeout);
-        if (ouro__timer_set(&loop->timers, &scope->timer, deadline) < 0)
+        scope->deadline = deadline_new(loop, scope, ouro__ns_add(ouro__loop_now(loop), timeout));
+        if (!scope->deadline)
             return -ENOMEM;
     }
     task->scope = scope;
@@ -64,7 +94,8 @@ int ouro_scope_enter(ouro_scope *scope, const ouro_scope_options *opts)
 
 static void leave(ouro_loop *loop, struct ouro__task *task, ouro_scope *scope)
 {
-    ouro__timer_cancel(&loop->timers, &scope->timer);
+    if (scope->deadline)
+        deadline_free(loop, scope->deadline);
     scope->flags &= ~(uint32_t)OURO__SCOPE_ENTERED;
     task->scope = scope->outer;
 }
@@ -107,4 +138,18 @@ const char *ouro_cancel_reason(void)
     if (ouro__loop_here(&loop) < 0 || !loop->task)
         return NULL;
     return ouro__task_cancelled(loop->task);
+}
+
+void ouro__scopes_forget(struct ouro__task *task)
+{
+    ouro_loop *loop = task->f.loop;
+    task->scope = NULL;
+    for (uint32_t i = 0; i < loop->timers.count; i++) {
+        struct ouro__timer *timer = loop->timers.heap[i].timer;
+        struct deadline *d = OURO__CONTAINER(timer, struct deadline, timer);
+        if (timer->fire != expire || d->task != task)
+            continue;
+        deadline_free(loop, d);
+        i = UINT32_MAX; /* the heap has moved: once more from the start */
+    }
 }

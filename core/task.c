@@ -115,24 +115,16 @@ static void note_depth(ouro_loop *loop, const struct ouro__task *task)
     }
 }
 
-/* The body has returned from inside a scope. What the scope was is dead stack by now, and may not be
- * read, but its deadline may still be in the heap. */
-static void forget_scopes(struct ouro__task *task)
-{
-    ouro_loop *loop = task->f.loop;
-    task->scope = NULL;
-    ouro__timers_forget(&loop->timers, task->stack->map, task->stack->size);
-    ouro__report_future(&task->f, OURO_REPORT_LEAK, 0,
-                        "returned without leaving a scope it entered");
-}
-
 static void leave_stack(struct ouro__task *task)
 {
     ouro_loop *loop = task->f.loop;
     if (loop->debug)
         note_depth(loop, task);
-    if (task->scope)
-        forget_scopes(task);
+    if (task->scope) {
+        ouro__scopes_forget(task);
+        ouro__report_future(&task->f, OURO_REPORT_LEAK, 0,
+                            "returned without leaving a scope it entered");
+    }
     ouro__context_drop(&task->context);
     ouro__stack_put(&loop->stacks, task->stack);
     task->stack = NULL;

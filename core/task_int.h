@@ -70,6 +70,9 @@ void ouro__task_cancel(struct ouro__task *task, const char *reason);
 /* Whether @job is a task's that merely joins what it waits for. */
 bool ouro__task_joins(const struct ouro__job *job);
 
+/* The body of @task has returned without leaving its scopes: find their deadlines, not the scopes. */
+void ouro__scopes_forget(struct ouro__task *task);
+
 /* Suspend the current task. Somebody must have put its job where it will be run. */
 void ouro__task_suspend(struct ouro__task *task);
 

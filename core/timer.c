@@ -119,17 +119,6 @@ void ouro__timers_fire(struct ouro__timers *timers, ouro_ns now)
     }
 }
 
-void ouro__timers_forget(struct ouro__timers *timers, const void *memory, size_t size)
-{
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < timers->count; i++)
-        if ((uintptr_t)timers->heap[i].timer - (uintptr_t)memory >= size)
-            timers->heap[kept++] = timers->heap[i];
-    timers->count = kept;
-    for (uint32_t i = kept; i-- > 0;)
-        sift_down(timers, i, timers->heap[i]);
-}
-
 void ouro__timers_drop(struct ouro__timers *timers)
 {
     ouro__release(timers->heap);

@@ -10,12 +10,18 @@
  * once when it is cancelled. Room is found when a timer is added; nothing else can fail.
  */
 
-#include <ouro/scope.h>
+#include <ouro/base.h>
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #define OURO__TIMER_IDLE UINT32_MAX /* index of a timer that is not set */
+
+struct ouro__timer {
+    ouro_ns deadline;
+    uint64_t sequence;
+    void (*fire)(struct ouro__timer *timer);
+    uint32_t index; /* in the heap */
+};
 
 struct ouro__timer_entry {
     ouro_ns deadline;
@@ -56,9 +62,6 @@ void ouro__timer_cancel(struct ouro__timers *timers, struct ouro__timer *timer);
 
 /* Fire everything due at @now, in order. */
 void ouro__timers_fire(struct ouro__timers *timers, ouro_ns now);
-
-/* Drop every timer that lies in the @size bytes at @memory, without looking at it. */
-void ouro__timers_forget(struct ouro__timers *timers, const void *memory, size_t size);
 
 void ouro__timers_drop(struct ouro__timers *timers);
 

@@ -16,20 +16,12 @@
  * back until it is left.
  */
 
-/* A deadline in the loop's heap. Here because a scope holds one; its fields are the library's. */
-struct ouro__timer {
-    ouro_ns deadline;
-    uint64_t sequence;
-    void (*fire)(struct ouro__timer *timer);
-    uint32_t index;
-};
-
 /** A region of a task's code. It must live on the task's stack; its fields are the library's. */
 typedef struct ouro_scope {
     struct ouro_scope *outer; /**< private */
     struct ouro_future *task; /**< private */
     const char *reason;       /**< private */
-    struct ouro__timer timer; /**< private */
+    void *deadline;           /**< private */
     uint32_t flags;           /**< private */
 } ouro_scope;
 
