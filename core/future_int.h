@@ -108,6 +108,9 @@ void ouro__settle_as(ouro_future *f, ouro_future *inner);
 /* Whether somebody waits for a pending @f who would pass a cancel on to it. */
 bool ouro__future_is_awaited(const ouro_future *f);
 
+/* Whether @job is that of a gather which has settled and left this child to itself. */
+bool ouro__gather_let_go(const struct ouro__job *job);
+
 /* Have @job run in the turn after @f has settled. */
 void ouro__watch(ouro_future *f, struct ouro__job *job);
 

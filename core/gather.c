@@ -121,6 +121,12 @@ static void child_settled(struct ouro__job *job)
         finish(g);
 }
 
+bool ouro__gather_let_go(const struct ouro__job *job)
+{
+    return job->run == child_settled &&
+           OURO__CONTAINER(job, const struct child, job)->gather->f.state != OURO_PENDING;
+}
+
 static void cancel_children(struct ouro__job *fork)
 {
     struct gather *g = OURO__CONTAINER(fork, struct gather, fork);
@@ -197,10 +203,11 @@ static struct gather *gather_new(ouro_loop *loop, size_t n)
     return g;
 }
 
-/* Whether @f is one that a refused gather can and must give up. */
+/* Whether @f is one that a refused gather can and must give up. The current task is not: it is more likely
+ * borrowed than given. */
 static bool ours(const ouro_future *f)
 {
-    return ouro__future_check(f) == 0 && !(f->flags & OURO__IMMORTAL);
+    return ouro__future_check(f) == 0 && !(f->flags & OURO__IMMORTAL) && f != ouro_task_current();
 }
 
 /* There will be no gather: cancel the children, in a task wait until they have settled, since their memory
@@ -214,8 +221,7 @@ static ouro_future *refuse(ouro_future *const *fs, size_t n, int rc)
         if (fs[i]->flags & OURO__MARK)
             ouro__ref(fs[i]); /* given twice, with one reference */
         fs[i]->flags |= OURO__MARK;
-        if (!task || fs[i] != &task->f)
-            ouro__cancel(fs[i]);
+        ouro__cancel(fs[i]);
     }
     for (size_t i = 0; i < n; i++)
         if (ours(fs[i])) /* before the first wait: others may gather them meanwhile */
@@ -223,7 +229,7 @@ static ouro_future *refuse(ouro_future *const *fs, size_t n, int rc)
     for (size_t i = 0; i < n; i++) {
         if (!ours(fs[i]))
             continue;
-        if (task && fs[i] != &task->f)
+        if (task)
             ouro__task_wait(task, fs[i]);
         ouro__unref(fs[i]);
     }

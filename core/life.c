@@ -195,6 +195,7 @@ int ouro_loop_shutdown(ouro_loop *loop, ouro_ns grace)
         return -EBUSY;
     loop->running = true;
     loop->phase = OURO__CLOSING;
+    loop->abandoned = false; /* a second attempt may do better */
     ouro_ns deadline = ouro__ns_add(ouro__loop_now(loop), grace);
     rc = end_tasks(loop, deadline);
     ouro_ns least = ouro__ns_add(ouro__loop_now(loop), LEAST_GRACE);
@@ -308,7 +309,8 @@ static void run_last_destructors(ouro_loop *loop)
     loop->phase = OURO__SHUT;
     ouro__posts_close(loop, true);
     ouro__loop_bury(loop);
-    while (!ouro__list_empty(&loop->ready) || !ouro__list_empty(&loop->dead))
+    /* What was given up is not run again: it may never end. */
+    while (!loop->abandoned && (!ouro__list_empty(&loop->ready) || !ouro__list_empty(&loop->dead)))
         ouro__loop_run_ready(loop);
     loop->running = false;
 }

@@ -101,8 +101,12 @@ static ouro_ns trim_stacks(ouro_loop *loop, ouro_ns deadline)
 /* How long the driver may wait: 0, or a point of time, having told other threads that we sleep. */
 static ouro_ns wait_until(ouro_loop *loop, ouro_ns deadline)
 {
-    if (deadline == 0 || busy(loop))
+    if (deadline == 0 || busy(loop)) {
+        /* This turn is the one that was asked for; what woke us is looked at before the next. */
+        if (atomic_load_explicit(&loop->woken, memory_order_relaxed))
+            atomic_store(&loop->woken, 0);
         return 0;
+    }
     ouro_ns timer = ouro__timers_next(&loop->timers);
     deadline = trim_stacks(loop, timer < deadline ? timer : deadline);
     atomic_store(&loop->sleeping, 1);
@@ -156,6 +160,7 @@ bool ouro__loop_short_turn(ouro_loop *loop)
     if (!loop->short_turns || ouro__list_empty(&loop->ready) || !ouro__list_empty(&loop->dead) ||
         ouro__ops_waiting(&loop->ops) || loop->timers.count || loop->stopping ||
         (loop->goal && loop->goal->state != OURO_PENDING) || ouro__posts_waiting(loop) ||
+        atomic_load_explicit(&loop->woken, memory_order_relaxed) ||
         loop->driver->ops->ready(loop->driver))
         return false;
     loop->short_turns--;
@@ -224,6 +229,8 @@ int64_t ouro_loop_run_until(ouro_loop *loop, ouro_future *f)
 {
     int rc = ouro__loop_check(loop);
     int frc = ouro__future_check(f);
+    if (rc == -EINVAL && frc == 0)
+        ouro__unref(f);
     if (rc < 0 || frc < 0)
         return rc < 0 ? rc : frc;
     rc = enter(loop);

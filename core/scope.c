@@ -85,8 +85,10 @@ int ouro_scope_enter(ouro_scope *scope, const ouro_scope_options *opts)
         scope->flags |= OURO__SCOPE_MOVE_ON;
     if (timeout != OURO_FOREVER) {
         scope->deadline = deadline_new(loop, scope, ouro__ns_add(ouro__loop_now(loop), timeout));
-        if (!scope->deadline)
+        if (!scope->deadline) {
+            scope->flags = 0;
             return -ENOMEM;
+        }
     }
     task->scope = scope;
     return 0;

@@ -151,7 +151,7 @@ Test(bad_input, null_loops_and_calls_are_einval)
     check_eq(ouro_loop_run_until(ouro_loop_current(), NULL), -EINVAL);
     check_eq(ouro_call_cancel(NULL), -EINVAL);
     ouro_future *f = ouro_ready(1);
-    check_eq(ouro_loop_run_until(NULL, f), -EINVAL);
+    check_eq(ouro_loop_run_until(NULL, ouro_ref(f)), -EINVAL);
     check_eq(outcome(f), 1);
     end();
 }

@@ -427,3 +427,52 @@ Test(closing, shutdown_cancels_what_is_awaited_without_a_shield)
     check_eq(fake->clock, start);
     close_it();
 }
+
+static int64_t fail_at_once(void *arg)
+{
+    (void)arg;
+    return -EIO;
+}
+
+Test(closing, shutdown_cancels_what_a_gather_left_running_when_it_failed)
+{
+    int64_t seen = 1;
+    struct fake *fake = begin_fake();
+    ouro_ns start = fake->clock;
+    ouro_future *f[2] = {ouro_spawn(fail_at_once, NULL), ouro_spawn(sleep_for_ever, &seen)};
+    ouro_future *gather = ouro_gather(f, 2, OURO_GATHER_FIRST_ERROR, NULL);
+    check_eq(ouro_loop_run_until(ouro_loop_current(), gather), -EIO);
+    check_eq(ouro_loop_shutdown(ouro_loop_current(), OURO_SEC(5)), 0);
+    check_eq(seen, -ECANCELED);
+    check_eq(fake->clock, start);
+    close_it();
+}
+
+/* Given up by shutdown, which leaks on purpose: in a process of its own. */
+static int64_t never_listen(void *arg)
+{
+    (void)arg;
+    for (;;)
+        (void)ouro_await(ouro_sleep(OURO_MS(1)));
+    return 0;
+}
+
+static int64_t leave_a_deaf_task(void *arg)
+{
+    (void)arg;
+    ouro_detach(ouro_spawn(never_listen, NULL));
+    return ouro_yield();
+}
+
+static int run_with_a_deaf_task(void)
+{
+    alarm(20); /* it once never returned */
+    return (int)ouro_run(leave_a_deaf_task, NULL, &(ouro_run_options){.grace = OURO_MS(50)});
+}
+
+Test(closing, a_task_that_never_ends_does_not_keep_run_from_returning)
+{
+    char text[4096];
+    check_eq(in_child(run_with_a_deaf_task, text, sizeof text), 0);
+    check(strstr(text, "did not end before the deadline") != NULL);
+}

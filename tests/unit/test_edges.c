@@ -286,7 +286,7 @@ TaskTest(edges, a_gather_of_the_current_task_is_a_deadlock_and_cancels_only_the_
 {
     for (size_t m = 0; m < 3; m++) {
         ouro_future *sleep = ouro_sleep(OURO_SEC(100));
-        ouro_future *me = ouro_ref(ouro_task_current());
+        ouro_future *me = ouro_task_current();
         ouro_future *fs[4] = {ouro_ref(sleep), me, ouro_spawn(sleep_for_ever, NULL), me};
         check_eq(ouro_await(ouro_gather(fs, 4, all_modes[m], NULL)), -EDEADLK);
         check_eq(ouro_future_state(sleep), OURO_CANCELLED);

@@ -268,7 +268,7 @@ ouro_future *ouro_then(ouro_future *f, ouro_then_fn *fn, void *arg) OURO_NODISCA
  *                  preferred to a cancelled child
  *   - -ECANCELED   the gather was cancelled
  *   - -ENOMEM, -EINVAL (a NULL among them, an unknown mode), -EDEADLK (the current task among
- *     them), -EXDEV (another thread's among them): this thread's children were cancelled, and inside a
+ *     them, which is not consumed), -EXDEV (another thread's among them): this thread's children were cancelled, and inside a
  *     task have settled when this returns
  *   - -EPERM (no loop on this thread), -ECHILD (forked)
  * @thread Loop thread only.   @suspends Only to fail, inside a task, as said above.
