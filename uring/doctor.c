@@ -120,7 +120,7 @@ static void print_ring(const struct ouro__ring_report *r)
 
 static void print_features(const struct ouro__probe *p)
 {
-    section("features");
+    section("features, since which kernel, and what they are good for");
     for (size_t i = 0; i < OURO__FEATURES; i++) {
         const struct ouro__feature *f = &ouro__features[i];
         printf("  %-18s %-3s %5s  %s\n", f->name, p->has[i] ? "yes" : "no", f->since, f->what);
