@@ -153,9 +153,15 @@ static void cancel_all(ouro_loop *loop, bool only_roots)
     }
 }
 
+static bool has_no_tasks(const ouro_loop *loop)
+{
+    return loop->tasks == 0;
+}
+
 static int end_tasks(ouro_loop *loop, ouro_ns deadline)
 {
     int rc = 0;
+    loop->enough = has_no_tasks;
     while (rc == 0 && loop->tasks && ouro__loop_now(loop) < deadline) {
         cancel_all(loop, true);
         rc = ouro__loop_turn(loop, deadline);
@@ -166,6 +172,7 @@ static int end_tasks(ouro_loop *loop, ouro_ns deadline)
 static int end_all(ouro_loop *loop, ouro_ns deadline)
 {
     int rc = 0;
+    loop->enough = ouro__loop_is_quiet;
     do {
         ouro__calls_cancel(loop);
         cancel_all(loop, false);
@@ -207,6 +214,7 @@ int ouro_loop_shutdown(ouro_loop *loop, ouro_ns grace)
     }
     loop->phase = OURO__SHUT;
     loop->running = false;
+    loop->enough = NULL;
     return rc;
 }
 

@@ -77,12 +77,16 @@ void ouro__loop_run_ready(ouro_loop *loop)
     run_batch(loop);
 }
 
-/* Something to do that the driver knows nothing of, or nothing at all: no reason to sleep. */
+static bool has_enough(const ouro_loop *loop)
+{
+    return loop->enough && loop->enough(loop);
+}
+
+/* Something to do that the driver knows nothing of, or nothing any more: no reason to sleep. */
 static bool busy(ouro_loop *loop)
 {
     return !ouro__list_empty(&loop->ready) || !ouro__list_empty(&loop->dead) ||
-           ouro__ops_waiting(&loop->ops) || loop->stopping ||
-           (loop->goal && loop->goal->state != OURO_PENDING) || !ouro__loop_alive(loop);
+           ouro__ops_waiting(&loop->ops) || loop->stopping || has_enough(loop);
 }
 
 /* Stacks that stay unused lose their pages, which takes an idle loop up to two extra turns. */
@@ -152,15 +156,19 @@ bool ouro__loop_alive(const ouro_loop *loop)
            !ouro__list_empty(&loop->ready) || !ouro__list_empty(&loop->dead);
 }
 
+bool ouro__loop_is_quiet(const ouro_loop *loop)
+{
+    return !ouro__loop_alive(loop);
+}
+
 /* ---- Running ---------------------------------------------------------------------------------------- */
 
 /* Begin a turn that does no more than run the ready list, if a whole one would find nothing else to do. */
 bool ouro__loop_short_turn(ouro_loop *loop)
 {
     if (!loop->short_turns || ouro__list_empty(&loop->ready) || !ouro__list_empty(&loop->dead) ||
-        ouro__ops_waiting(&loop->ops) || loop->timers.count || loop->stopping ||
-        (loop->goal && loop->goal->state != OURO_PENDING) || ouro__posts_waiting(loop) ||
-        atomic_load_explicit(&loop->woken, memory_order_relaxed) ||
+        ouro__ops_waiting(&loop->ops) || loop->timers.count || loop->stopping || has_enough(loop) ||
+        ouro__posts_waiting(loop) || atomic_load_explicit(&loop->woken, memory_order_relaxed) ||
         loop->driver->ops->ready(loop->driver))
         return false;
     loop->short_turns--;
@@ -196,6 +204,7 @@ static void leave(ouro_loop *loop)
     loop->running = false;
     loop->stopping = false;
     loop->short_turns = 0;
+    loop->enough = NULL;
     atomic_store(&loop->sleeping, 1);
 }
 
@@ -204,6 +213,7 @@ int ouro_loop_run(ouro_loop *loop)
     int rc = enter(loop);
     if (rc < 0)
         return rc;
+    loop->enough = ouro__loop_is_quiet;
     while (rc == 0 && !loop->stopping && (ouro__loop_alive(loop) || ouro__posts_waiting(loop)))
         rc = run_on(loop);
     if (rc == 0 && loop->stopping)
@@ -212,16 +222,23 @@ int ouro_loop_run(ouro_loop *loop)
     return rc;
 }
 
+static bool goal_settled(const ouro_loop *loop)
+{
+    return loop->goal->state != OURO_PENDING;
+}
+
 int ouro__loop_drive(ouro_loop *loop, ouro_future *goal, void (*each)(ouro_loop *loop))
 {
     int rc = 0;
     loop->goal = goal;
+    loop->enough = goal_settled;
     while (rc == 0 && !loop->stopping && goal->state == OURO_PENDING) {
         if (each)
             each(loop);
         rc = run_on(loop);
     }
     loop->goal = NULL;
+    loop->enough = NULL;
     return rc;
 }
 

@@ -51,13 +51,14 @@ struct ouro__step {
 
 struct ouro_loop {
     struct ouro__driver *driver;
-    struct ouro__task *task; /* that runs; NULL: the loop itself or a callback */
-    unsigned short_turns;    /* that may still come before the next whole one */
-    unsigned eager;          /* tasks that were resumed by tasks */
-    ouro_future *goal;       /* to run until it has settled; or NULL */
-    struct ouro__link ready; /* jobs for the next pass */
-    struct ouro__link batch; /* jobs of this pass */
-    struct ouro__link dead;  /* futures whose object is to be destroyed or error reported */
+    struct ouro__task *task;               /* that runs; NULL: the loop itself or a callback */
+    unsigned short_turns;                  /* that may still come before the next whole one */
+    unsigned eager;                        /* tasks that were resumed by tasks */
+    ouro_future *goal;                     /* to run until it has settled; or NULL */
+    bool (*enough)(const ouro_loop *loop); /* what it is run for has come; NULL: nothing special */
+    struct ouro__link ready;               /* jobs for the next pass */
+    struct ouro__link batch;               /* jobs of this pass */
+    struct ouro__link dead; /* futures whose object is to be destroyed or error reported */
     struct ouro__timers timers;
     struct ouro__slab slab;
     struct ouro__ops ops;
@@ -222,6 +223,9 @@ int ouro__loop_turn(ouro_loop *loop, ouro_ns deadline);
 /* Turn until @goal has settled, or the loop is stopped, with @each before every turn. 0 or an error of the
  * ring. */
 int ouro__loop_drive(ouro_loop *loop, ouro_future *goal, void (*each)(ouro_loop *loop));
+
+/* The opposite of the next, to stop for. */
+bool ouro__loop_is_quiet(const ouro_loop *loop);
 
 /* Whether anything is left that a turn could bring forward. */
 bool ouro__loop_alive(const ouro_loop *loop);

@@ -476,3 +476,17 @@ Test(closing, a_task_that_never_ends_does_not_keep_run_from_returning)
     check_eq(in_child(run_with_a_deaf_task, text, sizeof text), 0);
     check(strstr(text, "did not end before the deadline") != NULL);
 }
+
+Test(closing, shutdown_goes_on_at_once_when_the_last_task_has_ended)
+{
+    int64_t seen = 1;
+    struct fake *fake = begin_fake();
+    ouro_ns start = fake->clock;
+    ouro_detach(ouro_spawn(sleep_for_ever, &seen));
+    ouro_detach(ouro_sleep(OURO_SEC(3600))); /* no task's, so it is cancelled after them */
+    turns(3);
+    check_eq(ouro_loop_shutdown(ouro_loop_current(), OURO_SEC(5)), 0);
+    check_eq(seen, -ECANCELED);
+    check_eq(fake->clock, start);
+    close_it();
+}
