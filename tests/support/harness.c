@@ -277,3 +277,16 @@ void check_child(int (*fn)(void), char *text, size_t size)
     if (status != 0)
         cr_assert_fail("the child ended with status %#x: %s", (unsigned)status, text ? text : "");
 }
+
+void live(void *arg)
+{
+    struct life *life = arg;
+    check_eq(life->freed, 0);
+    life->ran++;
+}
+
+void die(void *arg)
+{
+    struct life *life = arg;
+    life->freed++;
+}

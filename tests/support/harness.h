@@ -75,6 +75,16 @@ unsigned take_reports(ouro_report_kind kind);
 /* The oldest report of a kind that was not taken, or NULL. */
 const struct kept_report *first_report(ouro_report_kind kind);
 
+/* What a callback and the destructor of its argument did: the argument is one of these. */
+struct life {
+    int ran;
+    int freed;
+};
+
+/* The callback, which must come first, and the destructor. */
+void live(void *arg);
+void die(void *arg);
+
 /* A child process that runs @fn and exits with what it returns, without anything Criterion would do at
  * its exit. Gives the status of waitpid(2). With @text, what it writes on standard error. */
 int in_child(int (*fn)(void), char *text, size_t size);

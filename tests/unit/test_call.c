@@ -24,25 +24,6 @@ static void count(void *arg)
     ++*(int *)arg;
 }
 
-/* What a call and its destructor did, in one place. */
-struct life {
-    int ran;
-    int freed;
-};
-
-static void live(void *arg)
-{
-    struct life *life = arg;
-    check_eq(life->freed, 0);
-    life->ran++;
-}
-
-static void die(void *arg)
-{
-    struct life *life = arg;
-    life->freed++;
-}
-
 /* ---- Order ------------------------------------------------------------------------------------------ */
 
 Test(call, soon_runs_in_the_next_turn_in_order)

@@ -15,24 +15,6 @@
 
 TestSuite(post, .timeout = 60);
 
-struct life {
-    int ran;
-    int freed;
-};
-
-static void live(void *arg)
-{
-    struct life *life = arg;
-    check_eq(life->freed, 0);
-    life->ran++;
-}
-
-static void die(void *arg)
-{
-    struct life *life = arg;
-    life->freed++;
-}
-
 static void join_thread(pthread_t thread)
 {
     check_eq(pthread_join(thread, NULL), 0);
