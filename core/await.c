@@ -53,14 +53,14 @@ static void note_ignored_cancel(struct ouro__task *task)
     ouro__report_future(&task->f, OURO_REPORT_CANCEL_IGNORED, -ECANCELED, text);
 }
 
-/* Follow who waits for whom from @f; whether that leads back to @task. */
+/* Follow who awaits whom from @f; whether that leads back to @task. */
 static bool leads_back(const ouro_future *f, const struct ouro__task *task)
 {
     while (f && f->kind == &ouro__task_kind) {
         const struct ouro__task *other = OURO__CONTAINER(f, const struct ouro__task, f);
         if (other == task)
             return true;
-        f = other->awaiting;
+        f = other->flags & OURO__TASK_IN_LINE ? NULL : other->awaiting;
     }
     return false;
 }
@@ -96,17 +96,34 @@ static int64_t told(const struct ouro__task *task, int64_t n)
     return -OURO_ECHILDCANCELLED;
 }
 
-static void spend_budget(struct ouro__task *task)
+void ouro__wait_spent(struct ouro__task *task)
 {
     if (++task->budget > BUDGET)
         step_aside(task);
+}
+
+int ouro__wait_begin(struct ouro__task **ret_task)
+{
+    ouro_loop *loop;
+    int rc = ouro__loop_here(&loop);
+    if (rc < 0)
+        return rc;
+    struct ouro__task *task = loop->task;
+    if (!task)
+        return -EPERM;
+    *ret_task = task;
+    if (!ouro__task_cancelled(task))
+        return 0;
+    note_ignored_cancel(task);
+    step_aside(task);
+    return -ECANCELED;
 }
 
 /* Wait for @f, which the task owns. */
 static void await(struct ouro__task *task, ouro_future *f)
 {
     if (f->state != OURO_PENDING) {
-        spend_budget(task);
+        ouro__wait_spent(task);
         return;
     }
     if (ouro__task_cancelled(task)) {
@@ -166,7 +183,7 @@ int64_t ouro_join(ouro_future *f)
         return rc;
     ouro__ref(f); /* its owner may give it up while this task waits */
     if (f->state != OURO_PENDING) {
-        spend_budget(task);
+        ouro__wait_spent(task);
     } else if (ouro__task_cancelled(task)) {
         note_ignored_cancel(task);
         step_aside(task);

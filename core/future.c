@@ -14,6 +14,8 @@
 
 #include "loop_int.h"
 
+#include <stdarg.h>
+
 /* ---- Errors that need no memory ------------------------------------------------------------------ */
 
 static const struct ouro__kind failed_kind = {.name = "failed"};
@@ -84,20 +86,14 @@ void ouro__future_discard(ouro_future *f)
     future_free(f);
 }
 
-void ouro__fd_result(void *unused)
+static void close_fd(struct ouro__giver *giver, ouro_loop *loop, ouro_result result)
 {
-    (void)unused;
+    (void)giver;
+    loop->ops.live_fds--;
+    loop->driver->ops->close_fd(loop->driver, (int)result.n);
 }
 
-void ouro__result_destroy(ouro_loop *loop, ouro_result result, ouro_free_fn *ptr_free)
-{
-    if (ptr_free == ouro__fd_result) {
-        loop->ops.live_fds--;
-        loop->driver->ops->close_fd(loop->driver, (int)result.n);
-    } else if (ptr_free && result.ptr) {
-        ptr_free(result.ptr);
-    }
-}
+struct ouro__giver ouro__fds = {.back = close_fd};
 
 static bool unread_error(const ouro_future *f)
 {
@@ -114,9 +110,14 @@ static void bury(ouro_future *f)
 {
     if (unread_error(f))
         ouro__report_future(f, OURO_REPORT_UNREAD_ERROR, f->result.n,
-                            "failed, and nobody asked for its result");
-    if (owns_object(f))
-        ouro__result_destroy(f->loop, f->result, f->ptr_free);
+                            f->result.ptr ? f->result.ptr
+                                          : "failed, and nobody asked for its result");
+    if (owns_object(f)) {
+        if (f->flags & OURO__GRANT)
+            f->giver->back(f->giver, f->loop, f->result);
+        else if (f->result.ptr)
+            f->ptr_free(f->result.ptr);
+    }
     future_free(f);
 }
 
@@ -183,11 +184,14 @@ void ouro_detach(ouro_future *f)
 
 /* ---- Settling and reading ------------------------------------------------------------------------- */
 
-/* The object of a doomed future is destroyed with it; a descriptor would be overwritten. */
-static void shut_fd(ouro_future *f, int64_t fd)
+/* The object of a doomed future is destroyed with it; what it was granted goes back now, before n is
+ * overwritten. */
+static void give_back(ouro_future *f, int64_t n)
 {
-    f->ptr_free = NULL;
-    ouro__result_destroy(f->loop, (ouro_result){fd, NULL}, ouro__fd_result);
+    f->flags &= (uint16_t)~OURO__GRANT;
+    f->giver->back(f->giver, f->loop, (ouro_result){n, f->result.ptr});
+    f->giver = NULL;
+    f->result.ptr = NULL;
 }
 
 void ouro__settle(ouro_future *f, ouro_state state, int64_t n)
@@ -196,8 +200,8 @@ void ouro__settle(ouro_future *f, ouro_state state, int64_t n)
     assert(state != OURO_PENDING);
     ouro_loop *loop = f->loop;
     if (f->doomed) {
-        if (f->ptr_free == ouro__fd_result)
-            shut_fd(f, n);
+        if (f->flags & OURO__GRANT)
+            give_back(f, n);
         state = OURO_ERROR;
         n = f->doomed;
     }
@@ -208,6 +212,14 @@ void ouro__settle(ouro_future *f, ouro_state state, int64_t n)
     ouro__unref(f);
 }
 
+void ouro__settle_grant(ouro_future *f, ouro_result result, struct ouro__giver *giver)
+{
+    f->flags |= OURO__GRANT;
+    f->giver = giver;
+    f->result.ptr = result.ptr;
+    ouro__settle(f, OURO_VALUE, result.n);
+}
+
 ouro_result ouro__take(ouro_future *f)
 {
     assert(f->state != OURO_PENDING);
@@ -216,10 +228,26 @@ ouro_result ouro__take(ouro_future *f)
     f->flags |= OURO__READ;
     if (f->state != OURO_VALUE || !owns_object(f))
         return (ouro_result){f->result.n, f->state == OURO_VALUE ? f->result.ptr : NULL};
-    if (f->ptr_free == ouro__fd_result)
+    if ((f->flags & OURO__GRANT) && f->giver == &ouro__fds)
         f->loop->ops.live_fds--;
     f->flags |= OURO__TAKEN;
     return f->result;
+}
+
+/* What @inner owns is @f's from now on: an object, a grant, or the words of an error. */
+static void move_object(ouro_future *f, ouro_future *inner)
+{
+    f->ptr_free = inner->ptr_free;
+    f->result.ptr = inner->result.ptr;
+    f->flags |= inner->flags & OURO__GRANT;
+    if (!inner->ptr_free)
+        return;
+    if (inner->state == OURO_VALUE) {
+        inner->flags |= OURO__TAKEN;
+    } else {
+        inner->ptr_free = NULL;
+        inner->result.ptr = NULL;
+    }
 }
 
 void ouro__settle_as(ouro_future *f, ouro_future *inner)
@@ -231,12 +259,8 @@ void ouro__settle_as(ouro_future *f, ouro_future *inner)
                      asked ? -ECANCELED : -OURO_ECHILDCANCELLED);
         return;
     }
-    if (inner->state == OURO_VALUE && !(inner->flags & OURO__TAKEN)) {
-        f->ptr_free = inner->ptr_free;
-        f->result.ptr = inner->result.ptr;
-        if (inner->ptr_free)
-            inner->flags |= OURO__TAKEN;
-    }
+    if (!(inner->flags & OURO__TAKEN))
+        move_object(f, inner);
     if (!(inner->flags & OURO__IMMORTAL))
         inner->flags |= OURO__READ;
     ouro__settle(f, (ouro_state)inner->state, inner->result.n);
@@ -278,6 +302,13 @@ ouro_result ouro_future_take(ouro_future *f)
     return result;
 }
 
+const char *ouro_future_detail(const ouro_future *f)
+{
+    if (ouro__future_check(f) < 0 || f->state != OURO_ERROR)
+        return NULL;
+    return f->result.ptr;
+}
+
 void ouro__watch(ouro_future *f, struct ouro__job *job)
 {
     if (f->state == OURO_PENDING)
@@ -287,6 +318,32 @@ void ouro__watch(ouro_future *f, struct ouro__job *job)
 }
 
 static const struct ouro__kind ready_kind = {.name = "ready", .size = sizeof(ouro_future)};
+
+static char *format_text(const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int size = vsnprintf(NULL, 0, format, args) + 1;
+    char *text = size > 0 ? ouro__alloc((size_t)size) : NULL;
+    if (text)
+        vsnprintf(text, (size_t)size, format, again);
+    va_end(again);
+    return text;
+}
+
+ouro_future *ouro__failed_with(ouro_loop *loop, int rc, const char *format, ...)
+{
+    ouro_future *f = ouro__future_new(loop, &ready_kind);
+    if (!f)
+        return ouro__failed(-ENOMEM);
+    va_list args;
+    va_start(args, format);
+    f->result.ptr = format_text(format, args);
+    va_end(args);
+    f->ptr_free = f->result.ptr ? ouro__release : NULL;
+    ouro__settle(f, OURO_ERROR, rc);
+    return f;
+}
 
 ouro_future *ouro_ready(int64_t n)
 {
@@ -340,7 +397,8 @@ int ouro_cancel(ouro_future *f)
 ouro_future *ouro__doom(ouro_future *f, int rc)
 {
     if (f->state == OURO_PENDING) {
-        f->doomed = (int16_t)rc;
+        assert(rc >= INT8_MIN);
+        f->doomed = (int8_t)rc;
         ouro__cancel(f);
         return f;
     }

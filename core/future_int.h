@@ -36,9 +36,17 @@ enum {
     OURO__TAKEN = 1 << 2,        /* and took it away */
     OURO__IMMORTAL = 1 << 3,     /* static: not counted, never changed, of no loop */
     OURO__MARK = 1 << 4,         /* for finding a future twice in one array */
-    OURO__KIND_1 = 1 << 5,       /* the rest means what its kind says */
+    OURO__KIND_1 = 1 << 5,       /* the next three mean what its kind says */
     OURO__KIND_2 = 1 << 6,
     OURO__KIND_3 = 1 << 7,
+    OURO__GRANT = 1 << 8, /* the result is owed back to `giver` unless somebody takes it */
+};
+
+/* Who gave out what is no object but a state of its own: a descriptor, a lock, an item of a queue. An await
+ * takes it along with the value; a result that nobody takes goes back. */
+struct ouro__giver {
+    /* Take @result back. Runs no user code. */
+    void (*back)(struct ouro__giver *giver, ouro_loop *loop, ouro_result result);
 };
 
 struct ouro_future {
@@ -46,17 +54,20 @@ struct ouro_future {
     ouro_loop *loop;
     uint32_t refs;
     uint8_t state; /* ouro_state */
-    uint8_t flags;
-    int16_t doomed; /* not 0: whatever it comes to is this error */
+    int8_t doomed; /* not 0: whatever it comes to is this error */
+    uint16_t flags;
     struct ouro__link waiters;
-    ouro_result result;
-    ouro_free_fn *ptr_free; /* of result.ptr, or ouro__fd_result */
-    struct ouro__link all;  /* in the loop's list of futures, then of dead ones */
+    ouro_result result; /* of an error, ptr is the text of ouro_future_detail() */
+    union {
+        ouro_free_fn *ptr_free;    /* of result.ptr */
+        struct ouro__giver *giver; /* with OURO__GRANT */
+    };
+    struct ouro__link all; /* in the loop's list of futures, then of dead ones */
     struct ouro__origin *origin;
 };
 
-/* Marks a result whose n is a descriptor to be closed if nobody takes it. Never called. */
-void ouro__fd_result(void *unused);
+/* Gives out descriptors: n of the result, closed if nobody takes it. */
+extern struct ouro__giver ouro__fds;
 
 /* ---- Life ------------------------------------------------------------------------------------- */
 
@@ -101,6 +112,13 @@ static inline void ouro__settle_n(ouro_future *f, int64_t n)
     ouro__settle(f, n < 0 ? OURO_ERROR : OURO_VALUE, n);
 }
 
+/* Settle with the value @result, owed back to @giver. */
+void ouro__settle_grant(ouro_future *f, ouro_result result, struct ouro__giver *giver);
+
+/* A settled future: the error @rc and what there is to say beyond it, for ouro_future_detail(). */
+ouro_future *ouro__failed_with(ouro_loop *loop, int rc, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Settle @f as @inner did, and move its object over. A cancel of @inner that @f was not asked for is
  * the error -OURO_ECHILDCANCELLED. */
 void ouro__settle_as(ouro_future *f, ouro_future *inner);
@@ -123,9 +141,6 @@ void ouro__cancel_chain(ouro_future *f);
 
 /* Read and take without the checks; @f has settled. */
 ouro_result ouro__take(ouro_future *f);
-
-/* Destroy the object or close the descriptor of a result nobody took. */
-void ouro__result_destroy(ouro_loop *loop, ouro_result result, ouro_free_fn *ptr_free);
 
 /* What was to follow @f cannot be had: cancel @f and have it settle as the error @rc itself, so that
  * whoever awaits the combination still waits for what the kernel may write to. */

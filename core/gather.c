@@ -158,7 +158,7 @@ static void adopt(struct gather *g, ouro_future *const *fs)
     }
     for (size_t i = 0; i < g->n; i++) {
         if (!(fs[i]->flags & OURO__IMMORTAL))
-            fs[i]->flags &= (uint8_t)~OURO__MARK;
+            fs[i]->flags &= (uint16_t)~OURO__MARK;
         ouro__watch(fs[i], &g->children[i].job);
     }
 }
@@ -225,7 +225,7 @@ static ouro_future *refuse(ouro_future *const *fs, size_t n, int rc)
     }
     for (size_t i = 0; i < n; i++)
         if (ours(fs[i])) /* before the first wait: others may gather them meanwhile */
-            fs[i]->flags &= (uint8_t)~OURO__MARK;
+            fs[i]->flags &= (uint16_t)~OURO__MARK;
     for (size_t i = 0; i < n; i++) {
         if (!ours(fs[i]))
             continue;

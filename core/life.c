@@ -57,6 +57,7 @@ static void init_lists(ouro_loop *loop)
     ouro__list_init(&loop->futures);
     ouro__list_init(&loop->calls);
     ouro__list_init(&loop->cancelling);
+    ouro__list_init(&loop->leavings);
 }
 
 /* 0 when this thread may make a loop. */
@@ -250,7 +251,7 @@ static void report_leaks(ouro_loop *loop)
     OURO__LIST_FOR (l, &loop->futures) {
         ouro_future *f = OURO__CONTAINER(l, ouro_future, all);
         char text[96] = "is still referenced when its loop closes";
-        if (f->ptr_free == ouro__fd_result && !(f->flags & OURO__TAKEN))
+        if ((f->flags & OURO__GRANT) && f->giver == &ouro__fds && !(f->flags & OURO__TAKEN))
             snprintf(text, sizeof(text), "still holds descriptor %lld when its loop closes",
                      (long long)f->result.n);
         if (f->state != OURO_PENDING)
@@ -299,7 +300,7 @@ static int close_in_child(ouro_loop *loop)
 {
     if (ouro__loop_in_use(loop))
         return -EBUSY;
-    ouro__posts_close(loop, false);
+    ouro__posts_close(loop, true);
     drop(loop);
     loop->driver->ops->close_in_child(loop->driver);
     ouro__this_loop = NULL;
@@ -315,7 +316,7 @@ static void run_last_destructors(ouro_loop *loop)
 {
     loop->running = true;
     loop->phase = OURO__SHUT;
-    ouro__posts_close(loop, true);
+    ouro__posts_close(loop, false);
     ouro__loop_bury(loop);
     /* What was given up is not run again: it may never end. */
     while (!loop->abandoned && (!ouro__list_empty(&loop->ready) || !ouro__list_empty(&loop->dead)))

@@ -19,7 +19,15 @@
 
 #include "driver.h"
 
-struct ouro__post;
+/* Something that another thread hands to a loop. */
+struct ouro__post {
+    struct ouro__job job;    /* runs on the loop */
+    struct ouro__post *next; /* the one posted before */
+
+    /* The loop closes, and it will never run: on the loop's thread. @quietly: in the child of a fork, where only
+     * memory may be given back. */
+    void (*drop)(struct ouro__post *post, bool quietly);
+};
 
 /* A step longer than this is reported in debug mode. */
 #define OURO__SLOW_STEP OURO_MS(100)
@@ -66,6 +74,7 @@ struct ouro_loop {
     struct ouro__link futures;    /* all that have memory, but for dead ones */
     struct ouro__link calls;      /* calls that have not run */
     struct ouro__link cancelling; /* gathers whose children are still to be cancelled */
+    struct ouro__link leavings;   /* what is to be done when scopes are left */
     struct ouro__locals *locals;  /* of the callback that runs, or of the loop */
     uint64_t pending;             /* futures that have not settled */
     uint64_t tasks;               /* of them, tasks */
@@ -160,7 +169,7 @@ static inline int64_t ouro__future_value(ouro_future *f)
 {
     if (f->flags & OURO__TAKEN)
         return -EALREADY;
-    if (f->ptr_free == ouro__fd_result)
+    if (f->flags & OURO__GRANT)
         return ouro__take(f).n;
     if (!(f->flags & OURO__IMMORTAL))
         f->flags |= OURO__READ;
@@ -239,7 +248,11 @@ void ouro__loop_handle_gone(ouro_loop *loop);
 /* post.c: move posts to the ready list; refuse further ones and free those that never ran. */
 void ouro__posts_take(ouro_loop *loop);
 bool ouro__posts_waiting(ouro_loop *loop);
-void ouro__posts_close(ouro_loop *loop, bool run_free);
+void ouro__posts_close(ouro_loop *loop, bool quietly);
+
+/* Have @post run on @loop, which the caller has a reference to. 0, or -ESHUTDOWN: it is closed, and @post stays
+ * the caller's. Any thread; allocates nothing. */
+int ouro__post(ouro_loop *loop, struct ouro__post *post);
 
 /* call.c: take back every call that has not run. */
 void ouro__calls_cancel(ouro_loop *loop);

@@ -179,8 +179,9 @@ static void op_settle(struct ouro__op *op, int32_t res)
         return;
     }
     if (res >= 0 && (f->flags & RESULT_IS_FD)) {
-        f->ptr_free = ouro__fd_result;
         ops->live_fds++;
+        ouro__settle_grant(f, (ouro_result){res, NULL}, &ouro__fds);
+        return;
     }
     ouro__settle_n(f, res);
 }

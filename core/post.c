@@ -10,27 +10,15 @@
  */
 #include "loop_int.h"
 
-struct ouro__post {
-    struct ouro__job job;
-    struct ouro__post *next; /* the one posted before */
+/* A call of the user's. */
+struct call {
+    struct ouro__post post;
     ouro_call_fn *fn;
     void *arg;
     ouro_free_fn *arg_free;
 };
 
 static struct ouro__post closed; /* the mark */
-
-static void post_run(struct ouro__job *job)
-{
-    struct ouro__post *post = OURO__CONTAINER(job, struct ouro__post, job);
-    ouro_loop *loop = ouro__this_loop;
-    struct ouro__locals *before = ouro__callback_enter(loop, (void (*)(void))post->fn, NULL);
-    post->fn(post->arg);
-    if (post->arg_free)
-        post->arg_free(post->arg);
-    ouro__callback_leave(loop, before);
-    ouro__release(post);
-}
 
 bool ouro__posts_waiting(ouro_loop *loop)
 {
@@ -53,14 +41,12 @@ void ouro__posts_take(ouro_loop *loop)
         ouro__ready(loop, &oldest->job);
 }
 
-void ouro__posts_close(ouro_loop *loop, bool run_free)
+void ouro__posts_close(ouro_loop *loop, bool quietly)
 {
     struct ouro__post *post = atomic_exchange(&loop->posts, &closed);
     while (post && post != &closed) {
         struct ouro__post *next = post->next;
-        if (run_free && post->arg_free)
-            post->arg_free(post->arg);
-        ouro__release(post);
+        post->drop(post, quietly);
         post = next;
     }
 }
@@ -74,23 +60,12 @@ static void rouse(ouro_loop *loop)
     }
 }
 
-int ouro_loop_post(ouro_loop *loop, ouro_call_fn *fn, void *arg, ouro_free_fn *arg_free)
+int ouro__post(ouro_loop *loop, struct ouro__post *post)
 {
-    if (!loop || !fn)
-        return -EINVAL;
-    if (ouro__loop_forked(loop))
-        return -ECHILD;
-    struct ouro__post *post = ouro__alloc(sizeof(*post));
-    if (!post)
-        return -ENOMEM;
-    *post = (struct ouro__post){
-        .job = {.run = post_run}, .fn = fn, .arg = arg, .arg_free = arg_free};
     post->next = atomic_load_explicit(&loop->posts, memory_order_relaxed);
     do {
-        if (post->next == &closed) {
-            ouro__release(post);
+        if (post->next == &closed)
             return -ESHUTDOWN;
-        }
     } while (!atomic_compare_exchange_weak(&loop->posts, &post->next, post));
     rouse(loop);
     return 0;
@@ -107,4 +82,47 @@ int ouro_loop_wake(ouro_loop *loop)
     atomic_store(&loop->woken, 1);
     rouse(loop);
     return 0;
+}
+
+/* ---- Calls of the user's ------------------------------------------------------------------------------ */
+
+static void call_run(struct ouro__job *job)
+{
+    struct call *call = OURO__CONTAINER(job, struct call, post.job);
+    ouro_loop *loop = ouro__this_loop;
+    struct ouro__locals *before = ouro__callback_enter(loop, (void (*)(void))call->fn, NULL);
+    call->fn(call->arg);
+    if (call->arg_free)
+        call->arg_free(call->arg);
+    ouro__callback_leave(loop, before);
+    ouro__release(call);
+}
+
+static void call_drop(struct ouro__post *post, bool quietly)
+{
+    struct call *call = OURO__CONTAINER(post, struct call, post);
+    if (call->arg_free && !quietly)
+        call->arg_free(call->arg);
+    ouro__release(call);
+}
+
+int ouro_loop_post(ouro_loop *loop, ouro_call_fn *fn, void *arg, ouro_free_fn *arg_free)
+{
+    if (!loop || !fn)
+        return -EINVAL;
+    if (ouro__loop_forked(loop))
+        return -ECHILD;
+    struct call *call = ouro__alloc(sizeof(*call));
+    if (!call)
+        return -ENOMEM;
+    *call = (struct call){
+        .post = {.job = {.run = call_run}, .drop = call_drop},
+        .fn = fn,
+        .arg = arg,
+        .arg_free = arg_free,
+    };
+    int rc = ouro__post(loop, &call->post);
+    if (rc < 0)
+        ouro__release(call);
+    return rc;
 }

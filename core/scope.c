@@ -94,6 +94,37 @@ int ouro_scope_enter(ouro_scope *scope, const ouro_scope_options *opts)
     return 0;
 }
 
+/* ---- What is done when they are left -------------------------------------------------------------- */
+
+void ouro__scope_on_leave(ouro_scope *scope, struct ouro__leaving *l)
+{
+    l->scope = scope;
+    l->task = ouro__task_of(scope->task);
+    ouro__list_push_front(&scope->task->loop->leavings, &l->link);
+}
+
+void ouro__scope_off_leave(struct ouro__leaving *l)
+{
+    if (ouro__linked(&l->link))
+        ouro__list_remove(&l->link);
+}
+
+/* Run what is there for @scope or, if that is NULL, for any of @task. One at a time: each may wait, and the list
+ * change meanwhile. */
+static void run_leavings(ouro_loop *loop, struct ouro__task *task, const ouro_scope *scope)
+{
+    struct ouro__link *link = loop->leavings.next;
+    while (link != &loop->leavings) {
+        struct ouro__leaving *l = OURO__CONTAINER(link, struct ouro__leaving, link);
+        link = link->next;
+        if (l->task != task || (scope && l->scope != scope))
+            continue;
+        ouro__list_remove(&l->link);
+        l->run(l, !scope);
+        link = loop->leavings.next;
+    }
+}
+
 static void leave(ouro_loop *loop, struct ouro__task *task, ouro_scope *scope)
 {
     if (scope->deadline)
@@ -107,6 +138,7 @@ int64_t ouro_scope_exit(ouro_scope *scope, int64_t rc)
     ouro_loop *loop;
     if (!scope || ouro__loop_here(&loop) < 0 || !loop->task || loop->task->scope != scope)
         return -EINVAL;
+    run_leavings(loop, loop->task, scope);
     leave(loop, loop->task, scope);
     bool mine = rc == -ECANCELED && (scope->flags & OURO__SCOPE_CANCELLED);
     if (!mine || ouro__task_cancelled(loop->task))
@@ -146,6 +178,7 @@ void ouro__scopes_forget(struct ouro__task *task)
 {
     ouro_loop *loop = task->f.loop;
     task->scope = NULL;
+    run_leavings(loop, task, NULL);
     for (uint32_t i = 0; i < loop->timers.count; i++) {
         struct ouro__timer *timer = loop->timers.heap[i].timer;
         struct deadline *d = OURO__CONTAINER(timer, struct deadline, timer);

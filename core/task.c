@@ -84,6 +84,17 @@ void ouro__task_suspend(struct ouro__task *task)
 
 /* ---- Outside it ------------------------------------------------------------------------------------ */
 
+/* Replace the object of a pending task's result. */
+static void set_object(ouro_future *f, void *ptr, ouro_free_fn *ptr_free)
+{
+    void *old = f->result.ptr;
+    ouro_free_fn *old_free = f->ptr_free;
+    f->result.ptr = ptr;
+    f->ptr_free = ptr_free;
+    if (old_free && old)
+        old_free(old);
+}
+
 /* The body has returned, or never will run: @task->f.result.n is what it came to. */
 static void finish(struct ouro__task *task)
 {
@@ -94,11 +105,8 @@ static void finish(struct ouro__task *task)
     ouro__locals_unref(loop, task->locals);
     task->locals = NULL;
     int64_t n = f->result.n;
-    if (n < 0 && f->ptr_free) {
-        ouro__result_destroy(loop, f->result, f->ptr_free);
-        f->result.ptr = NULL;
-        f->ptr_free = NULL;
-    }
+    if (n < 0 && f->ptr_free)
+        set_object(f, NULL, NULL);
     loop->tasks--;
     if (n == -ECANCELED && (f->flags & OURO__CANCEL_ASKED))
         ouro__settle(f, OURO_CANCELLED, n);
@@ -178,6 +186,11 @@ static void run(struct ouro__job *job)
 
 ouro_future *ouro__task_interrupt(struct ouro__task *task)
 {
+    if (task->flags & OURO__TASK_IN_LINE) {
+        if (ouro__task_cancelled(task))
+            ouro__waiter_give_up(task->in_line);
+        return NULL;
+    }
     ouro_future *f = task->awaiting;
     if (!f || f->state != OURO_PENDING || !ouro__task_cancelled(task))
         return NULL;
@@ -299,11 +312,6 @@ int64_t ouro_task_return(void *ptr, ouro_free_fn *ptr_free)
     ouro_loop *loop;
     if (ouro__loop_here(&loop) < 0 || !loop->task)
         return -EPERM;
-    ouro_future *f = &loop->task->f;
-    ouro_result old = f->result;
-    ouro_free_fn *old_free = f->ptr_free;
-    f->result.ptr = ptr;
-    f->ptr_free = ptr_free;
-    ouro__result_destroy(loop, old, old_free);
+    set_object(&loop->task->f, ptr, ptr_free);
     return 0;
 }

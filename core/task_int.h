@@ -5,6 +5,7 @@
 #include "context.h"
 #include "future_int.h"
 #include "stack.h"
+#include "waiter.h"
 
 #include <ouro/scope.h>
 #include <ouro/task.h>
@@ -12,8 +13,8 @@
 /*
  * A task: a future whose result is made by a function on a stack of its own.
  *
- * It is in exactly one place: running, in the loop's ready list, or in the waiters of the future it
- * awaits; `job` is its node in either list. Its stack is taken when it first runs and given back when the
+ * It is in exactly one place: running, in the loop's ready list, in the waiters of the future it awaits, for
+ * all of which `job` is its node, or in the line of a lock or the like, with a node on its own stack. Its stack is taken when it first runs and given back when the
  * body has returned.
  */
 struct ouro__task {
@@ -26,7 +27,10 @@ struct ouro__task {
     void *arg;
     ouro_free_fn *arg_free;
     const char *name;
-    ouro_future *awaiting;     /* pending, and borrowed from whoever awaits */
+    union {
+        ouro_future *awaiting;        /* pending, and borrowed from whoever awaits */
+        struct ouro__waiter *in_line; /* with OURO__TASK_IN_LINE, on the task's own stack */
+    };
     struct ouro_scope *scope;  /* innermost; NULL: only the one that spans the body */
     const char *cancel_reason; /* of that one */
     struct ouro__locals *locals;
@@ -41,6 +45,7 @@ enum {
     OURO__TASK_JOINING = 1 << 1,  /* a cancel ends the wait, not what is awaited */
     OURO__TASK_DETACHED = 1 << 2, /* and has done so */
     OURO__TASK_RETURNED = 1 << 3,
+    OURO__TASK_IN_LINE = 1 << 4, /* it waits for a lock, a queue, ...: no future */
 };
 
 enum {
@@ -70,8 +75,23 @@ void ouro__task_cancel(struct ouro__task *task, const char *reason);
 /* Whether @job is a task's that merely joins what it waits for. */
 bool ouro__task_joins(const struct ouro__job *job);
 
-/* The body of @task has returned without leaving its scopes: find their deadlines, not the scopes. */
+/* The body of @task has returned without leaving its scopes: find what hangs on them, not the scopes. */
 void ouro__scopes_forget(struct ouro__task *task);
+
+/* Something to be done when a scope is left. Not kept in the scope: see ouro__scopes_forget(). */
+struct ouro__leaving {
+    struct ouro__link link;
+    struct ouro_scope *scope;
+    struct ouro__task *task;
+
+    /* The current task is about to leave the scope, and may still wait; or, with @forgotten, its body has
+     * returned, and the scope is gone. It is out of the list. */
+    void (*run)(struct ouro__leaving *l, bool forgotten);
+};
+
+/* Have @l->run called when @scope is left, the latest first. */
+void ouro__scope_on_leave(struct ouro_scope *scope, struct ouro__leaving *l);
+void ouro__scope_off_leave(struct ouro__leaving *l);
 
 /* Suspend the current task. Somebody must have put its job where it will be run. */
 void ouro__task_suspend(struct ouro__task *task);

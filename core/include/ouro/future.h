@@ -124,6 +124,15 @@ ouro_result ouro_future_result(ouro_future *f);
 ouro_result ouro_future_take(ouro_future *f);
 
 /**
+ * What there is to say about an error beyond its code: which file, which host.
+ *
+ * @param f  Borrowed; settled.
+ * @return A sentence, valid while you hold a reference; NULL when there is none.
+ * @thread Loop thread only.
+ */
+const char *ouro_future_detail(const ouro_future *f);
+
+/**
  * Ask for a stop. Never fails for want of memory, never runs your code, never frees early.
  *
  * Work that can stop ends OURO_CANCELLED, later, when the kernel has let go of its buffers. Work
