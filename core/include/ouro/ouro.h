@@ -10,9 +10,13 @@
 #include <ouro/base.h>
 #include <ouro/error.h>
 #include <ouro/future.h>
+#include <ouro/group.h>
 #include <ouro/loop.h>
 #include <ouro/memory.h>
+#include <ouro/queue.h>
 #include <ouro/scope.h>
+#include <ouro/select.h>
+#include <ouro/sync.h>
 #include <ouro/task.h>
 #include <ouro/time.h>
 

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+/* To come. */
+extern int ouro__soon;
