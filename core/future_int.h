@@ -39,7 +39,8 @@ enum {
     OURO__KIND_1 = 1 << 5,       /* the next three mean what its kind says */
     OURO__KIND_2 = 1 << 6,
     OURO__KIND_3 = 1 << 7,
-    OURO__GRANT = 1 << 8, /* the result is owed back to `giver` unless somebody takes it */
+    OURO__GRANT = 1 << 8,      /* the result is owed back to `giver` unless somebody takes it */
+    OURO__BACKGROUND = 1 << 9, /* an operation that no loop runs for the sake of */
 };
 
 /* Who gave out what is no object but a state of its own: a descriptor, a lock, an item of a queue. An await
