@@ -27,10 +27,10 @@
  * None may go away while somebody waits for it or holds it.
  */
 
-/** A line of waiters. Private. */
-typedef struct ouro_line {
-    void *first; /**< private */
-    void *last;  /**< private */
+/** A line of waiters, oldest first. All zero is empty. Private. */
+typedef struct ouro__line {
+    struct ouro__waiter *first; /**< private */
+    struct ouro__waiter *last;  /**< private */
 } ouro_line;
 
 /** A lock. All zero is unlocked: no call makes one, none destroys it. Its fields are the library's. */
