@@ -11,9 +11,25 @@
 
 #include "driver.h"
 
+#define SIGNAL_MAX 64 /* of Linux: _NSIG is one more */
+
 const char *ouro_version(void)
 {
     return OURO_VERSION_STRING;
+}
+
+int ouro_signal_of(int64_t rc)
+{
+    return rc < -OURO_ESIGNALED(0) && rc >= -OURO_ESIGNALED(SIGNAL_MAX)
+               ? (int)-rc - OURO_ESIGNALED(0)
+               : 0;
+}
+
+/* A static text: there are no more signals than fit. */
+static const char *signal_text(int number)
+{
+    const char *text = sigdescr_np(number);
+    return text ? text : "real-time signal";
 }
 
 const char *ouro_strerror(int64_t rc)
@@ -22,6 +38,10 @@ const char *ouro_strerror(int64_t rc)
         return "success";
     if (rc == -OURO_ECHILDCANCELLED)
         return "a future waited for was cancelled by somebody else";
+    if (rc == -OURO_EWORKEREXIT)
+        return "a worker process exited without having answered";
+    if (ouro_signal_of(rc))
+        return signal_text(ouro_signal_of(rc));
     const char *text = rc >= -INT_MAX ? strerrordesc_np((int)-rc) : NULL;
     return text ? text : "unknown error";
 }

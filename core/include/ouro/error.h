@@ -14,6 +14,10 @@
 
 /** A future you waited for was cancelled by somebody else, and you were not (-5001). */
 #define OURO_ECHILDCANCELLED 5001
+/** A worker process exited without having answered (-5002). */
+#define OURO_EWORKEREXIT 5002
+/** A process was killed by signal @p number, or crashed with it (-5100 - number). */
+#define OURO_ESIGNALED(number) (5100 + (number))
 
 OURO_BEGIN_DECLS
 
@@ -24,6 +28,14 @@ OURO_BEGIN_DECLS
  * @return A static string, never NULL.   @thread Any.
  */
 const char *ouro_strerror(int64_t rc);
+
+/**
+ * The signal that an error tells of.
+ *
+ * @param rc  A result.
+ * @return The number, if it is -OURO_ESIGNALED(number); else 0.   @thread Any.
+ */
+int ouro_signal_of(int64_t rc);
 
 /**
  * Say in a sentence why a loop could not be had on this machine, and what would help.

@@ -31,6 +31,7 @@ typedef struct ouro_loop_options {
     ouro_ns spin;     /**< longest look at the ring before a sleep, in busy times. Default: 50 us;
                            OURO_FOREVER: never look. Never on a machine with one processor */
     int debug;        /**< 1 on, -1 off. Default: on if the environment has OURO_DEBUG=1 */
+    int step_times; /**< not 0: measure how long each step takes, for ouro_loop_stats. It is, in debug mode */
 } ouro_loop_options;
 
 /** Options of ouro_run(). Zero is the default of every field. */
@@ -40,6 +41,9 @@ typedef struct ouro_run_options {
     ouro_ns grace;          /**< for what is left when main returns to clean up. Default: 10 s */
     int keep_sigint;        /**< not 0: leave SIGINT alone */
 } ouro_run_options;
+
+/** Length of the histogram of step times: the last but one is of those below 1 s. */
+#define OURO_STEP_TIMES 22
 
 /** Counters of a loop since it was made, and what lives in it now. */
 typedef struct ouro_loop_stats {
@@ -62,6 +66,13 @@ typedef struct ouro_loop_stats {
     uint64_t live_calls;        /**< callbacks that are due or waiting */
     uint64_t live_stacks;       /**< stacks in use */
     uint64_t live_fds;          /**< descriptors in results that nobody has taken */
+    uint64_t ready;             /**< jobs that will run in the next turn */
+    uint64_t ready_peak;        /**< most jobs that one turn had to run */
+    uint64_t timers_fired;      /**< deadlines that have passed */
+    uint64_t steps;             /**< task steps and callbacks, if measured: see step_times */
+    ouro_ns step_longest;       /**< of them, the longest */
+    uint64_t step_times
+        [OURO_STEP_TIMES]; /**< how many took less than 1 us, 2 us, 4 us, ...; the last: longer */
 } ouro_loop_stats;
 
 OURO_BEGIN_DECLS

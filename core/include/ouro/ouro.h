@@ -11,13 +11,19 @@
 #include <ouro/error.h>
 #include <ouro/future.h>
 #include <ouro/group.h>
+#include <ouro/inspect.h>
 #include <ouro/loop.h>
 #include <ouro/memory.h>
+#include <ouro/pool.h>
+#include <ouro/process.h>
+#include <ouro/procpool.h>
 #include <ouro/queue.h>
 #include <ouro/scope.h>
 #include <ouro/select.h>
+#include <ouro/signals.h>
 #include <ouro/sync.h>
 #include <ouro/task.h>
+#include <ouro/thread.h>
 #include <ouro/time.h>
 
 #endif
