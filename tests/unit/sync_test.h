@@ -88,11 +88,6 @@ static inline int64_t fail_later(void *arg)
     return -EIO;
 }
 
-static inline void ask_to_stop(void *arg)
-{
-    check_eq(ouro_cancel(arg), 1);
-}
-
 /* ---- Memory ------------------------------------------------------------------------------------- */
 
 static bool refusing;
