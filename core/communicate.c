@@ -39,19 +39,12 @@ struct talk {
     ouro_output *output; /* until it is handed out */
 };
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 static void talk_free(void *arg)
 {
     struct talk *t = arg;
-    close_fd(&t->in);
-    close_fd(&t->out.fd);
-    close_fd(&t->err.fd);
+    ouro__close_fd(&t->in);
+    ouro__close_fd(&t->out.fd);
+    ouro__close_fd(&t->err.fd);
     ouro__release(t->out.bytes);
     ouro__release(t->err.bytes);
     ouro__release(t->output);
@@ -102,7 +95,7 @@ static int64_t feed(void *arg)
     ouro__signal_block(SIGPIPE);
     int64_t rc = write_all(t);
     ouro__signal_unblock(SIGPIPE);
-    close_fd(&t->in);
+    ouro__close_fd(&t->in);
     return rc;
 }
 

@@ -37,20 +37,13 @@ int ouro__process_check(const ouro_process *p)
 
 /* ---- Life ------------------------------------------------------------------------------------------ */
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 void ouro__process_unref(ouro_process *p)
 {
     assert(p->refs > 0);
     if (--p->refs)
         return;
     ouro_loop *loop = p->loop;
-    close_fd(&p->pidfd);
+    ouro__close_fd(&p->pidfd);
     if (ouro__linked(&p->link))
         ouro__list_remove(&p->link);
     ouro__release(p);
@@ -392,7 +385,7 @@ ouro_process *ouro_process_free(ouro_process *p)
         return NULL;
     }
     for (int i = 0; i < 3; i++)
-        close_fd(&p->fds[i]);
+        ouro__close_fd(&p->fds[i]);
     ouro__process_unref(p);
     return NULL;
 }

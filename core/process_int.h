@@ -5,8 +5,16 @@
 #include "loop_int.h"
 
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <ouro/process.h>
+
+static inline void ouro__close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
 
 /* ---- Starting ------------------------------------------------------------------------------------ */
 

@@ -86,11 +86,8 @@ struct ouro__start *ouro__start_new(const ouro_process_options *opts)
 
 static void close_all(int fds[3])
 {
-    for (int i = 0; i < 3; i++) {
-        if (fds[i] >= 0)
-            close(fds[i]);
-        fds[i] = -1;
-    }
+    for (int i = 0; i < 3; i++)
+        ouro__close_fd(&fds[i]);
 }
 
 /* Move a descriptor out of the way of the standard three, which are replaced in the child. */
@@ -238,9 +235,10 @@ static int execute(struct ouro__start *start, const char *file, const int theirs
 static int open_pidfd(struct ouro__start *start)
 {
     start->pidfd = (int)syscall(SYS_pidfd_open, start->pid, 0);
-    if (start->pidfd >= 0)
+    int rc = start->pidfd < 0 ? -errno : lift(&start->pidfd);
+    if (rc == 0)
         return 0;
-    int rc = -errno;
+    ouro__close_fd(&start->pidfd);
     kill(start->pid, SIGKILL);
     waitpid(start->pid, NULL, 0);
     return rc;

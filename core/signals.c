@@ -229,6 +229,8 @@ static void taken(struct ouro__giver *giver, ouro_loop *loop)
     signals_unref(OURO__CONTAINER(giver, ouro_signals, giver));
 }
 
+static const struct ouro__giver_kind signal_giver = {.back = come_again, .taken = taken};
+
 /* ---- Waiting --------------------------------------------------------------------------------------- */
 
 static void stop_polling_for_nobody(struct ouro__job *job)
@@ -320,7 +322,7 @@ static int signals_new(ouro_loop *loop, const sigset_t *set, ouro_signals **ret_
         return -ENOMEM;
     *s = (ouro_signals){
         .loop = ouro_loop_ref(loop),
-        .giver = {.back = come_again, .taken = taken},
+        .giver = {.kind = &signal_giver},
         .polled = {.run = polled},
         .unpoll = {.run = stop_polling_for_nobody},
         .watched = *set,
