@@ -169,7 +169,7 @@ static inline int64_t ouro__future_value(ouro_future *f)
 {
     if (f->flags & OURO__TAKEN)
         return -EALREADY;
-    if ((f->flags & OURO__GRANT) && !f->giver->in_ptr)
+    if ((f->flags & OURO__GRANT) && !f->giver->kind->in_ptr)
         return ouro__take(f).n;
     if (!(f->flags & OURO__IMMORTAL))
         f->flags |= OURO__READ;

@@ -26,6 +26,12 @@ static void has_taken(struct ouro__giver *giver, ouro_loop *loop)
     ouro__queue_unpromise(OURO__CONTAINER(giver, ouro_queue, giver));
 }
 
+static const struct ouro__giver_kind item_giver = {
+    .back = ouro__queue_take_back,
+    .taken = has_taken,
+    .in_ptr = true,
+};
+
 static bool makes_sense(const ouro_queue_options *opts)
 {
     return opts->order <= OURO_QUEUE_PRIORITY &&
@@ -50,7 +56,7 @@ int ouro_queue_new(int64_t capacity, const ouro_queue_options *opts, ouro_queue 
         .refs = 1,
         .item_free = opts->item_free,
         .name = opts->name,
-        .giver = {.back = ouro__queue_take_back, .taken = has_taken, .in_ptr = true},
+        .giver = {.kind = &item_giver},
         .job = {.run = destroy_items},
     };
     ouro__store_init(&q->store, opts);
