@@ -1,3 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* To come. */
-extern int ouro__soon;
+#include "procpool_int.h"
+
+#include <ouro/pool.h>
+
+int ouro_job_cancelled(void)
+{
+    return ouro__worker_asked;
+}
