@@ -12,6 +12,7 @@
  * is destroyed on the pool's thread. No memory, and no thread, are failures of the start alone.
  */
 #include "pool_int.h"
+#include "procpool_int.h"
 
 struct offload {
     ouro_future f;
@@ -32,7 +33,9 @@ void ouro__job_run(struct ouro__pool_job *job)
 int ouro_job_cancelled(void)
 {
     const struct ouro__pool_job *job = ouro__job_here;
-    return job && atomic_load_explicit(&job->cancelled, memory_order_relaxed);
+    if (!job)
+        return ouro__worker_asked; /* of this process, if it is a worker of a process pool */
+    return atomic_load_explicit(&job->cancelled, memory_order_relaxed);
 }
 
 /* Replace the object of its result. */
