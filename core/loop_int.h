@@ -87,7 +87,8 @@ struct ouro_loop {
     enum ouro__phase phase;
     bool running;
     bool stopping;
-    bool abandoned; /* shutdown gave up: the kernel may still write to our memory */
+    bool abandoned;  /* shutdown gave up: the kernel may still write to our memory */
+    bool uses_lanes; /* counted among those for which the lanes have threads */
     bool debug;
     ouro_report_fn *report;
     void *report_arg;
