@@ -79,6 +79,8 @@ static void index_taken(struct ouro__giver *giver, ouro_loop *loop)
     completions_unref(OURO__CONTAINER(giver, ouro_completions, giver));
 }
 
+static const struct ouro__giver_kind index_giver = {.back = index_back, .taken = index_taken};
+
 static void part_settled(struct ouro__job *job)
 {
     ouro_completions *c = ouro__part_of(job)->whole;
@@ -102,7 +104,7 @@ static ouro_completions *completions_new(ouro_loop *loop, size_t n)
     if (!c)
         return NULL;
     *c = (ouro_completions){
-        .giver = {.back = index_back, .taken = index_taken},
+        .giver = {.kind = &index_giver},
         .loop = ouro_loop_ref(loop),
         .unfinished = n,
         .refs = 1,
@@ -131,7 +133,7 @@ int ouro_as_completed(ouro_future *const *fs, size_t n, ouro_completions **ret_c
 
 ouro_future *ouro_completions_next(ouro_completions *c)
 {
-    ouro_loop *loop;
+    ouro_loop *loop = NULL;
     int rc = c ? ouro__loop_check(c->loop) : -EINVAL;
     if (rc == 0)
         rc = ouro__loop_for_wait(&loop);

@@ -28,8 +28,9 @@ static const struct ouro__kind failed_kind = {.name = "failed"};
 
 /* -EINVAL comes first: it also stands for a code that is missing here. */
 static ouro_future failures[] = {
-    FAILED(EINVAL), FAILED(ENOMEM),  FAILED(EPERM), FAILED(ECHILD),
-    FAILED(EXDEV),  FAILED(EDEADLK), FAILED(EBUSY), FAILED(ESHUTDOWN),
+    FAILED(EINVAL), FAILED(ENOMEM),   FAILED(EPERM), FAILED(ECHILD),
+    FAILED(EXDEV),  FAILED(EDEADLK),  FAILED(EBUSY), FAILED(ESHUTDOWN),
+    FAILED(EAGAIN), FAILED(EALREADY), FAILED(EPIPE), FAILED(EOWNERDEAD),
 };
 
 ouro_future *ouro__failed(int rc)
@@ -99,7 +100,9 @@ static void forget_fd(struct ouro__giver *giver, ouro_loop *loop)
     loop->ops.live_fds--;
 }
 
-struct ouro__giver ouro__fds = {.back = close_fd, .taken = forget_fd};
+static const struct ouro__giver_kind fd_kind = {.back = close_fd, .taken = forget_fd};
+
+struct ouro__giver ouro__fds = {.kind = &fd_kind};
 
 static bool unread_error(const ouro_future *f)
 {
@@ -120,7 +123,7 @@ static void bury(ouro_future *f)
                                           : "failed, and nobody asked for its result");
     if (owns_object(f)) {
         if (f->flags & OURO__GRANT)
-            f->giver->back(f->giver, f->loop, f->result);
+            f->giver->kind->back(f->giver, f->loop, f->result);
         else if (f->result.ptr)
             f->ptr_free(f->result.ptr);
     }
@@ -195,7 +198,7 @@ void ouro_detach(ouro_future *f)
 static void give_back(ouro_future *f, int64_t n)
 {
     f->flags &= (uint16_t)~OURO__GRANT;
-    f->giver->back(f->giver, f->loop, (ouro_result){n, f->result.ptr});
+    f->giver->kind->back(f->giver, f->loop, (ouro_result){n, f->result.ptr});
     f->giver = NULL;
     f->result.ptr = NULL;
 }
@@ -235,8 +238,8 @@ ouro_result ouro__take(ouro_future *f)
     if (f->state != OURO_VALUE || !owns_object(f))
         return (ouro_result){f->result.n, f->state == OURO_VALUE ? f->result.ptr : NULL};
     f->flags |= OURO__TAKEN;
-    if ((f->flags & OURO__GRANT) && f->giver->taken)
-        f->giver->taken(f->giver, f->loop);
+    if ((f->flags & OURO__GRANT) && f->giver->kind->taken)
+        f->giver->kind->taken(f->giver, f->loop);
     return f->result;
 }
 

@@ -42,9 +42,10 @@ enum {
     OURO__GRANT = 1 << 8, /* the result is owed back to `giver` unless somebody takes it */
 };
 
-/* Who gave out what is no object but a state of its own: a descriptor, a lock, an item of a queue. An await
- * takes it along with the value; a result that nobody takes goes back. */
-struct ouro__giver {
+struct ouro__giver;
+
+/* What distinguishes giving out descriptors from giving out locks. */
+struct ouro__giver_kind {
     /* Take @result back. Runs no user code. */
     void (*back)(struct ouro__giver *giver, ouro_loop *loop, ouro_result result);
 
@@ -52,6 +53,12 @@ struct ouro__giver {
     void (*taken)(struct ouro__giver *giver, ouro_loop *loop);
 
     bool in_ptr; /* it is the result's ptr, so whoever awaits n alone leaves it */
+};
+
+/* Who gave out what is no object but a state of its own: a descriptor, a lock, an item of a queue. An await
+ * takes it along with the value; a result that nobody takes goes back. */
+struct ouro__giver {
+    const struct ouro__giver_kind *kind;
 };
 
 struct ouro_future {

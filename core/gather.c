@@ -38,6 +38,8 @@ static void deliver(struct gather *g, bool success)
 {
     for (size_t i = 0; g->results && i < g->n; i++) {
         ouro_future *f = g->children[i].f;
+        if (!f)
+            continue;
         if (g->results[i].n == -EAGAIN) /* its job has not run, but it may have settled */
             g->results[i].n = outcome(g, f);
         if (success && f->state == OURO_VALUE && !(f->flags & OURO__TAKEN))
@@ -73,7 +75,8 @@ static void stop_children(struct gather *g)
 {
     g->stopping = true;
     for (size_t i = 0; i < g->n; i++)
-        ouro__cancel(g->children[i].f);
+        if (g->children[i].f)
+            ouro__cancel(g->children[i].f);
 }
 
 static void child_failed(struct gather *g, int64_t n)
@@ -101,6 +104,10 @@ static void child_settled(struct ouro__job *job)
         f->flags |= OURO__READ;
     if (g->results)
         g->results[child - g->children].n = n;
+    if (!f->result.ptr && !(f->flags & OURO__GRANT)) {
+        child->f = NULL; /* now, while its memory is in the cache */
+        ouro__unref(f);
+    }
     if (n < 0)
         child_failed(g, n);
     if (--g->unfinished == 0)
@@ -117,7 +124,7 @@ static void cancel_children(struct ouro__job *fork)
 {
     struct gather *g = OURO__CONTAINER(fork, struct gather, fork);
     for (size_t i = 0; i < g->n; i++)
-        if (!(g->children[i].f->flags & OURO__IMMORTAL))
+        if (g->children[i].f && !(g->children[i].f->flags & OURO__IMMORTAL))
             ouro__cancel_chain(g->children[i].f);
 }
 

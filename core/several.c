@@ -3,7 +3,8 @@
  * Several futures at once: checking them, refusing them, watching them.
  *
  * A future may be there twice. That matters to those who are given the futures, since the caller then had one
- * reference for both places, so duplicates are found with a mark that is set and cleared in one go.
+ * reference for both places, so duplicates are found with a mark, which is set while the parts are filled and cleared
+ * when they begin to watch.
  * What can fail is only the room for the parts.
  */
 #include "several.h"
@@ -68,7 +69,8 @@ struct ouro__part *ouro__parts_new(ouro_loop *loop, size_t n)
 void ouro__parts_free(ouro_loop *loop, struct ouro__part *parts, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        ouro__unref(parts[i].f);
+        if (parts[i].f)
+            ouro__unref(parts[i].f);
     ouro__slab_free(&loop->slab, parts, n * sizeof(struct ouro__part));
 }
 
@@ -81,9 +83,6 @@ void ouro__parts_take(struct ouro__part *parts, ouro_future *const *fs, size_t n
         else if (!(fs[i]->flags & OURO__IMMORTAL))
             fs[i]->flags |= OURO__MARK;
     }
-    for (size_t i = 0; i < n; i++)
-        if (!(fs[i]->flags & OURO__IMMORTAL))
-            fs[i]->flags &= (uint16_t)~OURO__MARK;
 }
 
 void ouro__parts_borrow(struct ouro__part *parts, ouro_future *const *fs, size_t n)
@@ -98,6 +97,8 @@ void ouro__parts_watch(struct ouro__part *parts, size_t n, void (*run)(struct ou
     for (size_t i = 0; i < n; i++) {
         parts[i].job = (struct ouro__job){.run = run};
         parts[i].whole = whole;
+        if (!(parts[i].f->flags & OURO__IMMORTAL))
+            parts[i].f->flags &= (uint16_t)~OURO__MARK;
         ouro__watch(parts[i].f, &parts[i].job);
     }
 }

@@ -17,7 +17,7 @@
 
 struct ouro__part {
     struct ouro__job job; /* runs when the future has settled */
-    ouro_future *f;       /* a reference */
+    ouro_future *f;       /* a reference; NULL: given up */
     void *whole;          /* what this is a part of */
 };
 
@@ -36,7 +36,8 @@ struct ouro__part *ouro__parts_new(ouro_loop *loop, size_t n);
 /* Give the references up, and the room. No job may be waiting. */
 void ouro__parts_free(ouro_loop *loop, struct ouro__part *parts, size_t n);
 
-/* Fill @parts with futures that are given: one that is there twice with one reference gets another. */
+/* Fill @parts with futures that are given: one that is there twice with one reference gets another. To be
+ * followed by ouro__parts_watch() at once. */
 void ouro__parts_take(struct ouro__part *parts, ouro_future *const *fs, size_t n);
 
 /* The same with futures that are lent. */

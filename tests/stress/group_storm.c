@@ -118,6 +118,8 @@ static void permit_back(struct ouro__giver *giver, ouro_loop *loop, ouro_result 
     permit_release();
 }
 
+static const struct ouro__giver_kind permit_giver = {.back = permit_back};
+
 static ouro_future *permit_future(void)
 {
     static const struct ouro__wait_kind kind = {.name = "permit"};
@@ -661,7 +663,7 @@ static void run(bool on_fake)
     state = seed;
     steps = groups = children = forgotten = refused = 0;
     memset(reports, 0, sizeof reports);
-    permits.giver.back = permit_back;
+    permits.giver.kind = &permit_giver;
     permits.there = PERMITS;
     ouro_loop *loop = new_loop(on_fake);
     must(ouro_report_set_handler(count_report, NULL) == 0);
