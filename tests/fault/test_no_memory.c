@@ -267,6 +267,67 @@ static int64_t operations(void *arg)
     return hear(ouro_await(child));
 }
 
+/* ---- Scenario: groups, select, wait, as_completed -------------------------------------------------------------------- */
+
+static void told_of_child(ouro_future *child, int64_t result, void *arg)
+{
+    (void)child;
+    (void)arg;
+    hear(result);
+}
+
+/* With arg_free, the argument is the child's once there is one. */
+static int spawn_child(ouro_group *group, bool wait)
+{
+    ouro_spawn_options opts = {.arg_free = count_free, .name = "child"};
+    int rc = wait ? ouro_group_spawn_with(group, nap_and_return, NULL, &opts, NULL)
+                  : ouro_group_try_spawn(group, nap_and_return, NULL, &opts, NULL);
+    accepted(rc);
+    return rc;
+}
+
+static int64_t group_of_some(int supervise, int64_t limit)
+{
+    ouro_group group;
+    ouro_group_options opts = {.supervise = supervise, .limit = limit, .on_child = told_of_child};
+    int64_t rc = hear(ouro_group_enter(&group, &opts));
+    if (rc < 0)
+        return rc;
+    for (int i = 0; rc == 0 && i < 5; i++) {
+        rc = spawn_child(&group, i % 2);
+        rc = rc == -EAGAIN ? 0 : rc;
+    }
+    return hear(ouro_group_exit(&group, rc));
+}
+
+static void iterate(ouro_future **f, size_t n)
+{
+    ouro_completions *c;
+    if (hear(ouro_as_completed(f, n, &c)) < 0)
+        return;
+    ouro_future *next = ouro_completions_next(c);
+    hear(ouro_join(next));
+    ouro_unref(next); /* it comes again */
+    for (size_t i = 0; i <= n; i++)
+        hear(ouro_await(ouro_completions_next(c)));
+    ouro_completions_free(c);
+}
+
+static int64_t groups(void *arg)
+{
+    (void)arg;
+    ouro_future *f[8];
+    hear(group_of_some(0, 0));
+    hear(group_of_some(1, 2));
+    for (int i = 0; i < 8; i++)
+        f[i] = ouro_spawn(nap_and_return, NULL);
+    hear(ouro_await(ouro_wait(f, 8, OURO_WAIT_FIRST, OURO_MS(3))));
+    iterate(f, 8);
+    for (int i = 0; i < 8; i++)
+        hear(ouro_join(f[i]));
+    return hear(ouro_await(ouro_select(f, 8, NULL)));
+}
+
 /* ---- Scenario: queues ---------------------------------------------------------------------------------------------- */
 
 static int compare_numbers(const void *a, const void *b, void *arg)
@@ -416,4 +477,10 @@ Test(no_memory, operations_scopes_and_locals_fail_cleanly_at_every_allocation)
     walk(operations, true);
     close(ends[0]);
     close(ends[1]);
+}
+
+Test(no_memory, groups_selects_and_waits_fail_cleanly_at_every_allocation)
+{
+    walk(groups, false);
+    walk(groups, true);
 }
