@@ -384,6 +384,45 @@ static int64_t queues(void *arg)
     return hear(ouro_await(ouro_sleep(OURO_MS(1))));
 }
 
+/* ---- Scenario: jobs of pools ----------------------------------------------------------------------------------------- */
+
+static int64_t compute(void *arg)
+{
+    if (arg)
+        ouro_task_return(arg, count_free);
+    return 3;
+}
+
+static ouro_future *offload(ouro_pool *pool)
+{
+    made += 2; /* the argument, and the same as an object if it runs */
+    ouro_offload_options opts = {.pool = pool, .arg_free = count_free};
+    ouro_future *f = ouro_offload_with(compute, &made, &opts);
+    if (ouro_future_state(f) != OURO_PENDING) /* -ENOMEM, and it never will */
+        made--;
+    return f;
+}
+
+static int64_t jobs(void *arg)
+{
+    (void)arg;
+    ouro_pool *pool = NULL;
+    ouro_future *f[5];
+    int rc = ouro_local_set(&key, &made, count_free);
+    made += rc == 0;
+    hear(rc);
+    hear(ouro_await(offload(NULL)));
+    if (hear(ouro_pool_new(2, NULL, &pool)) < 0)
+        return -ENOMEM;
+    for (int i = 0; i < 5; i++)
+        f[i] = offload(pool);
+    for (int i = 0; i < 5; i++)
+        hear(ouro_await(f[i]));
+    hear(ouro_await(ouro_pool_shutdown(pool, OURO_SEC(5))));
+    ouro_pool_free(pool);
+    return hear(ouro_await(ouro_offload(compute, NULL)));
+}
+
 /* ---- Walking ------------------------------------------------------------------------------------------------------ */
 
 /* A loop on either driver, with as little memory as there is. On failure nothing was made. */
@@ -483,4 +522,10 @@ Test(no_memory, groups_selects_and_waits_fail_cleanly_at_every_allocation)
 {
     walk(groups, false);
     walk(groups, true);
+}
+
+/* Threads are real: a clock that jumps is not for them. */
+Test(no_memory, jobs_of_pools_fail_cleanly_at_every_allocation)
+{
+    walk(jobs, true);
 }
