@@ -177,11 +177,25 @@ static int check(ouro_future *const *fs, size_t n, ouro_gather_mode mode)
     return 0;
 }
 
+static void gather_describe(const ouro_future *f, char *text, size_t size)
+{
+    const struct gather *g = OURO__CONTAINER(f, const struct gather, f);
+    snprintf(text, size, "gather, %zu of %zu done", g->n - g->unfinished, g->n);
+}
+
+static ouro_future *gather_part(const ouro_future *f, size_t i)
+{
+    const struct gather *g = OURO__CONTAINER(f, const struct gather, f);
+    return i < g->n ? g->children[i].f : NULL;
+}
+
 static const struct ouro__kind gather_kind = {
     .name = "gather",
     .size = sizeof(struct gather),
     .cancel = gather_cancel,
     .combines = true,
+    .describe = gather_describe,
+    .part = gather_part,
 };
 
 static struct gather *gather_new(ouro_loop *loop, size_t n)

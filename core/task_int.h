@@ -63,6 +63,10 @@ static inline struct ouro__task *ouro__task_of(ouro_future *f)
     return f->kind == &ouro__task_kind ? OURO__CONTAINER(f, struct ouro__task, f) : NULL;
 }
 
+/* ouro_spawn_with(), called at @place: to be told where the task comes from. */
+ouro_future *ouro__spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts,
+                         const void *place);
+
 /* Why waits of @task fail now; NULL: they do not. */
 const char *ouro__task_cancelled(const struct ouro__task *task);
 
@@ -71,6 +75,9 @@ ouro_future *ouro__task_interrupt(struct ouro__task *task);
 
 /* Cancel the whole of a pending task, for @reason. */
 void ouro__task_cancel(struct ouro__task *task, const char *reason);
+
+/* The task that @job is the next step of, or NULL. */
+const struct ouro__task *ouro__task_of_job(const struct ouro__job *job);
 
 /* Whether @job is a task's that merely joins what it waits for. */
 bool ouro__task_joins(const struct ouro__job *job);
