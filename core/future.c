@@ -28,8 +28,8 @@ static const struct ouro__kind failed_kind = {.name = "failed"};
 
 /* -EINVAL comes first: it also stands for a code that is missing here. */
 static ouro_future failures[] = {
-    FAILED(EINVAL), FAILED(ENOMEM),  FAILED(EPERM), FAILED(ECHILD),
-    FAILED(EXDEV),  FAILED(EDEADLK), FAILED(EBUSY), FAILED(ESHUTDOWN),
+    FAILED(EINVAL),  FAILED(ENOMEM), FAILED(EPERM),     FAILED(ECHILD), FAILED(EXDEV),
+    FAILED(EDEADLK), FAILED(EBUSY),  FAILED(ESHUTDOWN), FAILED(EPIPE),  FAILED(EOWNERDEAD),
 };
 
 ouro_future *ouro__failed(int rc)
@@ -93,7 +93,15 @@ static void close_fd(struct ouro__giver *giver, ouro_loop *loop, ouro_result res
     loop->driver->ops->close_fd(loop->driver, (int)result.n);
 }
 
-struct ouro__giver ouro__fds = {.back = close_fd};
+static void forget_fd(struct ouro__giver *giver, ouro_loop *loop)
+{
+    (void)giver;
+    loop->ops.live_fds--;
+}
+
+static const struct ouro__giver_kind fd_kind = {.back = close_fd, .taken = forget_fd};
+
+struct ouro__giver ouro__fds = {.kind = &fd_kind};
 
 static bool unread_error(const ouro_future *f)
 {
@@ -114,7 +122,7 @@ static void bury(ouro_future *f)
                                           : "failed, and nobody asked for its result");
     if (owns_object(f)) {
         if (f->flags & OURO__GRANT)
-            f->giver->back(f->giver, f->loop, f->result);
+            f->giver->kind->back(f->giver, f->loop, f->result);
         else if (f->result.ptr)
             f->ptr_free(f->result.ptr);
     }
@@ -189,7 +197,7 @@ void ouro_detach(ouro_future *f)
 static void give_back(ouro_future *f, int64_t n)
 {
     f->flags &= (uint16_t)~OURO__GRANT;
-    f->giver->back(f->giver, f->loop, (ouro_result){n, f->result.ptr});
+    f->giver->kind->back(f->giver, f->loop, (ouro_result){n, f->result.ptr});
     f->giver = NULL;
     f->result.ptr = NULL;
 }
@@ -228,9 +236,9 @@ ouro_result ouro__take(ouro_future *f)
     f->flags |= OURO__READ;
     if (f->state != OURO_VALUE || !owns_object(f))
         return (ouro_result){f->result.n, f->state == OURO_VALUE ? f->result.ptr : NULL};
-    if ((f->flags & OURO__GRANT) && f->giver == &ouro__fds)
-        f->loop->ops.live_fds--;
     f->flags |= OURO__TAKEN;
+    if ((f->flags & OURO__GRANT) && f->giver->kind->taken)
+        f->giver->kind->taken(f->giver, f->loop);
     return f->result;
 }
 

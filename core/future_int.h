@@ -32,9 +32,9 @@ struct ouro__kind {
     /* What it is, for ouro_tasks_print(). NULL: its name says all there is. */
     void (*describe)(const ouro_future *f, char *text, size_t size);
 
-    /* The @i-th of the futures that a pending @f waits for, settled ones included; NULL beyond the last.
-     * NULL: it waits for none. */
-    ouro_future *(*part)(const ouro_future *f, size_t i);
+    /* The @i-th of the futures that a pending @f waits for; NULL or settled: no longer. False beyond the
+     * last. NULL: it waits for none. */
+    bool (*part)(const ouro_future *f, size_t i, ouro_future **ret_part);
 };
 
 enum {
@@ -50,11 +50,23 @@ enum {
     OURO__GRANT = 1 << 8,  /* the result is owed back to `giver` unless somebody takes it */
 };
 
+struct ouro__giver;
+
+/* What distinguishes giving out descriptors from giving out locks. */
+struct ouro__giver_kind {
+    /* Take @result back. Runs no user code. */
+    void (*back)(struct ouro__giver *giver, ouro_loop *loop, ouro_result result);
+
+    /* Somebody took it: it will not come back. NULL: no matter. */
+    void (*taken)(struct ouro__giver *giver, ouro_loop *loop);
+
+    bool in_ptr; /* it is the result's ptr, so whoever awaits n alone leaves it */
+};
+
 /* Who gave out what is no object but a state of its own: a descriptor, a lock, an item of a queue. An await
  * takes it along with the value; a result that nobody takes goes back. */
 struct ouro__giver {
-    /* Take @result back. Runs no user code. */
-    void (*back)(struct ouro__giver *giver, ouro_loop *loop, ouro_result result);
+    const struct ouro__giver_kind *kind;
 };
 
 struct ouro_future {

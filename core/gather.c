@@ -13,7 +13,7 @@ struct gather;
 
 struct child {
     struct ouro__job job;
-    ouro_future *f; /* a reference */
+    ouro_future *f; /* a reference; NULL: it has settled, without an object to be kept */
     struct gather *gather;
 };
 
@@ -50,6 +50,8 @@ static void deliver(struct gather *g, bool success)
 {
     for (size_t i = 0; g->results && i < g->n; i++) {
         ouro_future *f = g->children[i].f;
+        if (!f)
+            continue;
         if (g->results[i].n == -EAGAIN) /* its job has not run, but it may have settled */
             g->results[i].n = outcome(g, f);
         if (success && f->state == OURO_VALUE && !(f->flags & OURO__TAKEN))
@@ -78,7 +80,8 @@ static void finish(struct gather *g)
             settle(g, OURO_VALUE, 0);
     }
     for (size_t i = 0; i < g->n; i++)
-        ouro__unref(g->children[i].f);
+        if (g->children[i].f)
+            ouro__unref(g->children[i].f);
     ouro__slab_free(&g->f.loop->slab, g->children, g->n * sizeof(struct child));
     ouro__unref(&g->f);
 }
@@ -87,7 +90,8 @@ static void stop_children(struct gather *g)
 {
     g->stopping = true;
     for (size_t i = 0; i < g->n; i++)
-        ouro__cancel(g->children[i].f);
+        if (g->children[i].f)
+            ouro__cancel(g->children[i].f);
 }
 
 static void child_failed(struct gather *g, int64_t n)
@@ -115,6 +119,10 @@ static void child_settled(struct ouro__job *job)
         f->flags |= OURO__READ;
     if (g->results)
         g->results[child - g->children].n = n;
+    if (!f->result.ptr && !(f->flags & OURO__GRANT)) {
+        child->f = NULL; /* now, while its memory is in the cache */
+        ouro__unref(f);
+    }
     if (n < 0)
         child_failed(g, n);
     if (--g->unfinished == 0)
@@ -131,7 +139,7 @@ static void cancel_children(struct ouro__job *fork)
 {
     struct gather *g = OURO__CONTAINER(fork, struct gather, fork);
     for (size_t i = 0; i < g->n; i++)
-        if (!(g->children[i].f->flags & OURO__IMMORTAL))
+        if (g->children[i].f && !(g->children[i].f->flags & OURO__IMMORTAL))
             ouro__cancel_chain(g->children[i].f);
 }
 
@@ -183,10 +191,13 @@ static void gather_describe(const ouro_future *f, char *text, size_t size)
     snprintf(text, size, "gather, %zu of %zu done", g->n - g->unfinished, g->n);
 }
 
-static ouro_future *gather_part(const ouro_future *f, size_t i)
+static bool gather_part(const ouro_future *f, size_t i, ouro_future **ret_part)
 {
     const struct gather *g = OURO__CONTAINER(f, const struct gather, f);
-    return i < g->n ? g->children[i].f : NULL;
+    if (i >= g->n)
+        return false;
+    *ret_part = g->children[i].f;
+    return true;
 }
 
 static const struct ouro__kind gather_kind = {

@@ -129,10 +129,11 @@ static bool is_task(const ouro_future *f)
 /* The next part of @f that has not settled, from the @*i-th on; NULL after the last. */
 static ouro_future *next_part(const ouro_future *f, size_t *i)
 {
-    ouro_future *part = NULL;
-    while (f->kind->part && (part = f->kind->part(f, (*i)++)) && part->state != OURO_PENDING)
-        continue;
-    return part;
+    ouro_future *part;
+    while (f->kind->part && f->kind->part(f, (*i)++, &part))
+        if (part && part->state == OURO_PENDING)
+            return part;
+    return NULL;
 }
 
 static ouro_future *only_part(const ouro_future *f)

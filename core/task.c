@@ -234,10 +234,11 @@ static void task_describe(const ouro_future *f, char *text, size_t size)
     snprintf(text, size, "task '%s'", ouro_task_name(f));
 }
 
-static ouro_future *task_part(const ouro_future *f, size_t i)
+static bool task_part(const ouro_future *f, size_t i, ouro_future **ret_part)
 {
     const struct ouro__task *task = OURO__CONTAINER(f, const struct ouro__task, f);
-    return i == 0 && !(task->flags & OURO__TASK_IN_LINE) ? task->awaiting : NULL;
+    *ret_part = task->flags & OURO__TASK_IN_LINE ? NULL : task->awaiting;
+    return i == 0;
 }
 
 const struct ouro__kind ouro__task_kind = {

@@ -64,9 +64,10 @@ static ouro_future *chain_cancel(ouro_future *f)
     return OURO__CONTAINER(f, struct chain, f)->source;
 }
 
-static ouro_future *chain_part(const ouro_future *f, size_t i)
+static bool chain_part(const ouro_future *f, size_t i, ouro_future **ret_part)
 {
-    return i == 0 ? OURO__CONTAINER(f, const struct chain, f)->source : NULL;
+    *ret_part = OURO__CONTAINER(f, const struct chain, f)->source;
+    return i == 0;
 }
 
 static const struct ouro__kind chain_kind = {

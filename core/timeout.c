@@ -53,9 +53,10 @@ static void timeout_describe(const ouro_future *f, char *text, size_t size)
         ouro__describe_deadline(f, &t->timer, text, size);
 }
 
-static ouro_future *timeout_part(const ouro_future *f, size_t i)
+static bool timeout_part(const ouro_future *f, size_t i, ouro_future **ret_part)
 {
-    return i == 0 ? OURO__CONTAINER(f, const struct timeout, f)->inner : NULL;
+    *ret_part = OURO__CONTAINER(f, const struct timeout, f)->inner;
+    return i == 0;
 }
 
 static const struct ouro__kind timeout_kind = {
