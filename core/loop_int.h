@@ -280,6 +280,11 @@ void ouro__posts_close(ouro_loop *loop, bool quietly);
  * the caller's. Any thread; allocates nothing. */
 int ouro__post(ouro_loop *loop, struct ouro__post *post);
 
+/* run_signals.c: from now on SIGUSR1 prints the loop's tasks, if the environment has OURO_DEBUG=1 and nobody
+ * has claimed the signal; until told off, before it is closed. */
+void ouro__print_on_signal(ouro_loop *loop);
+void ouro__print_off_signal(ouro_loop *loop);
+
 /* watchdog.c: the loop is closed. @quietly: in the child of a fork, where there is no thread to end. */
 void ouro__watch_close(ouro_loop *loop, bool quietly);
 
