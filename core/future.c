@@ -378,17 +378,20 @@ void ouro__cancel_chain(ouro_future *f)
 
 /* Chains are followed in a loop and forks queue up, so that the depth of what waits for what costs no
  * stack: the caller may be a task with little of it. */
-void ouro__cancel(ouro_future *f)
+void ouro__cancel_from(ouro_loop *loop, ouro_future *f)
 {
-    if (f->flags & OURO__IMMORTAL)
-        return;
-    ouro_loop *loop = f->loop;
     ouro__cancel_chain(f);
     struct ouro__link *link;
     while ((link = ouro__list_pop(&loop->cancelling))) {
         struct ouro__job *fork = OURO__CONTAINER(link, struct ouro__job, link);
         fork->run(fork);
     }
+}
+
+void ouro__cancel(ouro_future *f)
+{
+    if (!(f->flags & OURO__IMMORTAL))
+        ouro__cancel_from(f->loop, f);
 }
 
 int ouro_cancel(ouro_future *f)
@@ -463,13 +466,18 @@ int ouro_on_done(ouro_future *f, ouro_done_fn *fn, void *arg)
     return 0;
 }
 
+/* Whether @job is that of somebody who would let a cancel end his wait, and not pass it on. */
+static bool looks_on(const struct ouro__job *job)
+{
+    return job->run == observer_run || ouro__task_joins(job) || ouro__gather_let_go(job) ||
+           ouro__wait_looks_on(job) || ouro__completions_look_on(job);
+}
+
 bool ouro__future_is_awaited(const ouro_future *f)
 {
-    OURO__LIST_FOR (link, &f->waiters) {
-        struct ouro__job *job = OURO__CONTAINER(link, struct ouro__job, link);
-        if (job->run != observer_run && !ouro__task_joins(job) && !ouro__gather_let_go(job))
+    OURO__LIST_FOR (link, &f->waiters)
+        if (!looks_on(OURO__CONTAINER(link, struct ouro__job, link)))
             return true;
-    }
     return false;
 }
 

@@ -149,6 +149,10 @@ bool ouro__future_is_awaited(const ouro_future *f);
 /* Whether @job is that of a gather which has settled and left this child to itself. */
 bool ouro__gather_let_go(const struct ouro__job *job);
 
+/* Whether @job is that of an ouro_wait(), or of an iteration: these cancel nothing. */
+bool ouro__wait_looks_on(const struct ouro__job *job);
+bool ouro__completions_look_on(const struct ouro__job *job);
+
 /* Have @job run in the turn after @f has settled. */
 void ouro__watch(ouro_future *f, struct ouro__job *job);
 
@@ -156,8 +160,12 @@ void ouro__watch(ouro_future *f, struct ouro__job *job);
 void ouro__cancel(ouro_future *f);
 
 /* The same for one of several that a future waits for: to be called from a job in the loop's list
- * `cancelling`, where a kind's cancel() puts it when it has more than one to pass the request on to. */
+ * `cancelling`, where a kind's cancel() puts it when it has more than one to pass the request on to. NULL is
+ * none. */
 void ouro__cancel_chain(ouro_future *f);
+
+/* The same, and then those jobs. */
+void ouro__cancel_from(ouro_loop *loop, ouro_future *f);
 
 /* Read and take without the checks; @f has settled. */
 ouro_result ouro__take(ouro_future *f);

@@ -11,6 +11,7 @@
  */
 #include "loop_int.h"
 
+#include <ouro/group.h>
 #include <ouro/inspect.h>
 
 #include <dlfcn.h>
@@ -32,6 +33,8 @@ struct level {
     const ouro_future *above; /* whose line it is */
     ouro_future *of;          /* a task, which comes itself, or a combination, whose parts come */
     size_t next;
+    const ouro_scope *scope;  /* after that, the children of these groups */
+    struct ouro__link *child; /* the last of them so far */
 };
 
 struct printer {
@@ -143,19 +146,45 @@ static ouro_future *only_part(const ouro_future *f)
     return part && !next_part(f, &i) ? part : NULL;
 }
 
-static void mark_waited_for(const ouro_future *f)
+/* The next child of the groups that @*scope is in; NULL after the last of the outermost. */
+static ouro_future *next_child(const ouro_scope **scope, struct ouro__link **at)
 {
-    ouro_future *part;
-    for (size_t i = 0; (part = next_part(f, &i));)
-        part->flags |= WAITED_FOR;
+    for (; *scope; *scope = (*scope)->outer, *at = NULL) {
+        ouro_future *f;
+        if (!((*scope)->flags & OURO__SCOPE_GROUP))
+            continue;
+        while ((f = ouro__group_child(*scope, at)))
+            if (f->state == OURO_PENDING)
+                return f;
+    }
+    return NULL;
+}
+
+static const ouro_scope *scope_of(ouro_future *f)
+{
+    return is_task(f) ? ouro__task_of(f)->scope : NULL;
+}
+
+static void mark_waited_for(ouro_future *f)
+{
+    const ouro_scope *scope = scope_of(f);
+    struct ouro__link *at = NULL;
+    ouro_future *other;
+    for (size_t i = 0; (other = next_part(f, &i));)
+        other->flags |= WAITED_FOR;
+    while ((other = next_child(&scope, &at)))
+        other->flags |= WAITED_FOR;
 }
 
 /* What comes below a line, one at a time. */
 static ouro_future *next_below(struct level *level)
 {
-    if (!is_task(level->of))
-        return next_part(level->of, &level->next);
-    return level->next++ == 0 ? level->of : NULL;
+    ouro_future *f = level->of;
+    if (f && !is_task(f))
+        f = next_part(f, &level->next);
+    if (!f || is_task(level->of))
+        level->of = NULL;
+    return f ? f : next_child(&level->scope, &level->child);
 }
 
 /* ---- What it says of each ------------------------------------------------------------------------- */
@@ -208,6 +237,20 @@ static ouro_future *add_state(struct printer *p, const struct ouro__task *task)
         add(p, task->flags & OURO__TASK_STARTED ? "ready" : "not started");
     }
     return NULL;
+}
+
+/* The groups that a task is in, but for the one that it waits for. */
+static void add_groups(struct printer *p, const struct ouro__task *task)
+{
+    const void *of = task->flags & OURO__TASK_IN_LINE ? task->in_line->of : NULL;
+    for (const ouro_scope *s = task->scope; s; s = s->outer) {
+        if (!(s->flags & OURO__SCOPE_GROUP) ||
+            OURO__CONTAINER(s, const ouro_group, scope)->members == of)
+            continue;
+        add(p, ", in group, ");
+        ouro__group_describe(s, p->line + p->used, room(p));
+        added(p);
+    }
 }
 
 static void add_cancel(struct printer *p, ouro_future *f)
@@ -282,6 +325,7 @@ static ouro_future *show(struct printer *p, ouro_future *f)
     if (task) {
         add(p, "%s: ", task->name);
         below = add_state(p, task);
+        add_groups(p, task);
     } else {
         below = add_chain(p, f);
     }
@@ -307,10 +351,11 @@ static void cut(struct printer *p, struct level level)
 
 static void show_and_go_down(struct printer *p, ouro_future *f)
 {
-    ouro_future *below = show(p, f);
-    if (!below)
+    bool again = f->flags & SHOWN;
+    struct level level = {.above = f, .of = show(p, f), .scope = again ? NULL : scope_of(f)};
+    struct level ahead = level;
+    if (!next_below(&ahead))
         return;
-    struct level level = {.above = f, .of = below};
     if (p->depth < DEPTH_MAX)
         p->way[p->depth++] = level;
     else
@@ -360,7 +405,7 @@ static void find_root(struct printer *p)
 static void show_all(struct printer *p)
 {
     OURO__LIST_FOR (link, &p->loop->futures) {
-        const ouro_future *f = OURO__CONTAINER(link, ouro_future, all);
+        ouro_future *f = OURO__CONTAINER(link, ouro_future, all);
         if (f->state == OURO_PENDING)
             mark_waited_for(f);
     }

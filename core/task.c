@@ -105,7 +105,7 @@ static void finish(struct ouro__task *task)
     ouro__locals_unref(loop, task->locals);
     task->locals = NULL;
     int64_t n = f->result.n;
-    if (n < 0 && f->ptr_free)
+    if (n < 0) /* where an error has its words, if any */
         set_object(f, NULL, NULL);
     loop->tasks--;
     if (n == -ECANCELED && (f->flags & OURO__CANCEL_ASKED))
@@ -186,6 +186,7 @@ static void run(struct ouro__job *job)
 
 ouro_future *ouro__task_interrupt(struct ouro__task *task)
 {
+    ouro__scopes_tell_groups(task);
     if (task->flags & OURO__TASK_IN_LINE) {
         if (ouro__task_cancelled(task))
             ouro__waiter_give_up(task->in_line);
@@ -278,8 +279,8 @@ static struct ouro__task *task_new(ouro_loop *loop, ouro_task_fn *fn, void *arg,
     return task;
 }
 
-static ouro_future *spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts,
-                          const void *place)
+ouro_future *ouro__spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts,
+                         const void *place)
 {
     ouro_loop *loop;
     int rc = fn && opts->stack_size <= MAX_STACK ? ouro__loop_for_work(&loop) : -EINVAL;
@@ -300,11 +301,11 @@ static ouro_future *spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options 
     return &task->f;
 }
 
-ouro_future *ouro__spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts,
-                         const void *place)
+static ouro_future *spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts,
+                          const void *place)
 {
     static const ouro_spawn_options defaults;
-    ouro_future *f = spawn(fn, arg, opts ? opts : &defaults, place);
+    ouro_future *f = ouro__spawn(fn, arg, opts ? opts : &defaults, place);
     if ((f->flags & OURO__IMMORTAL) && opts && opts->arg_free)
         opts->arg_free(arg);
     return f;
@@ -312,12 +313,12 @@ ouro_future *ouro__spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *
 
 ouro_future *ouro_spawn_with(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts)
 {
-    return ouro__spawn(fn, arg, opts, __builtin_return_address(0));
+    return spawn(fn, arg, opts, __builtin_return_address(0));
 }
 
 ouro_future *ouro_spawn(ouro_task_fn *fn, void *arg)
 {
-    return ouro__spawn(fn, arg, NULL, __builtin_return_address(0));
+    return spawn(fn, arg, NULL, __builtin_return_address(0));
 }
 
 /* ---- About the current task ---------------------------------------------------------------------------- */
