@@ -8,13 +8,8 @@
 #include "harness.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <linux/io_uring.h>
 
@@ -513,6 +508,142 @@ Test(inspect, a_future_that_is_twice_in_each_of_many_gathers_is_not_told_for_eac
     cancel_and_end(task);
 }
 
+Test(inspect, a_select_has_below_it_what_may_win)
+{
+    begin_fake();
+    ouro_future *fs[] = {ouro_sleep(OURO_SEC(1)), spawn(nap, &second, "b")};
+    ouro_future *task = spawn(await, ouro_select(fs, 2, NULL), "a");
+    turn();
+    check_text(tree(2), "2 tasks\n"
+                        "a: waits for select\n"
+                        "    sleep, due in 1000 ms\n"
+                        "    b: waits for sleep, due in 1000 ms\n");
+    cancel_and_end(task);
+}
+
+Test(inspect, a_wait_has_below_it_what_it_looks_at)
+{
+    begin_fake();
+    ouro_future *fs[] = {ouro_ready(0), spawn(nap, &second, "b"), spawn(nap, &second, "c")};
+    ouro_future *task = spawn(await, ouro_wait(fs, 3, OURO_WAIT_ALL, OURO_FOREVER), "a");
+    turn();
+    check_text(tree(3), "3 tasks\n"
+                        "a: waits for wait for all, 1 of 3 done\n"
+                        "    b: waits for sleep, due in 1000 ms\n"
+                        "    c: waits for sleep, due in 1000 ms\n");
+    for (int i = 0; i < 3; i++) {
+        ouro_cancel(fs[i]);
+        ouro_unref(fs[i]);
+    }
+    cancel_and_end(task);
+}
+
+/* ---- Groups --------------------------------------------------------------------------------------------- */
+
+static int64_t be_in_groups(void *arg)
+{
+    ouro_group workers, others;
+    int64_t rc = ouro_group_enter(&workers, &(ouro_group_options){.name = "workers"});
+    check_eq(rc, 0);
+    ouro_spawn_options named = {.name = "worker"};
+    check_eq(ouro_group_spawn_with(&workers, nap, arg, &named, NULL), 0);
+    check_eq(ouro_group_enter(&others, NULL), 0);
+    named.name = "other";
+    check_eq(ouro_group_spawn_with(&others, nap, arg, &named, NULL), 0);
+    check_eq(ouro_group_spawn_with(&others, nap, arg, &named, NULL), 0);
+    rc = ouro_group_exit(&others, ouro_await(ouro_sleep(OURO_MS(500))));
+    return ouro_group_exit(&workers, rc);
+}
+
+Test(inspect, a_task_has_below_it_the_children_of_its_groups)
+{
+    struct fake *fake = begin_fake();
+    ouro_future *task = spawn(be_in_groups, &second, "main");
+    turns(2);
+    check_text(
+        tree(4),
+        "4 tasks\n"
+        "main: waits for sleep, due in 500 ms, in group, 2 alive, in group, workers, 1 alive\n"
+        "    other: waits for sleep, due in 1000 ms\n"
+        "    other: waits for sleep, due in 1000 ms\n"
+        "    worker: waits for sleep, due in 1000 ms\n");
+    fake_advance(fake, OURO_MS(500));
+    turns(2);
+    check_text(tree(4), "4 tasks\n"
+                        "main: waits for group, 2 alive, in group, workers, 1 alive\n"
+                        "    other: waits for sleep, due in 500 ms\n"
+                        "    other: waits for sleep, due in 500 ms\n"
+                        "    worker: waits for sleep, due in 500 ms\n");
+    ouro_cancel(task);
+    check(strstr(tree(4), "    worker: ready, cancelled: cancelled\n") != NULL);
+    turns(5);
+    check_text(tree(0), "0 tasks\n");
+    ouro_unref(task);
+    end();
+}
+
+Test(inspect, in_debug_mode_a_child_of_a_group_has_its_place_too)
+{
+    begin_fake_with(64, &(ouro_loop_options){.debug = 1});
+    ouro_future *task = spawn(be_in_groups, &second, "main");
+    turns(2);
+    const char *child = strstr(tree(4), "    worker: ");
+    check(child && strstr(child, ", spawned at ") != NULL);
+    cancel_and_end(task);
+}
+
+/* ---- Real locks ------------------------------------------------------------------------------------------- */
+
+static int64_t hold_and_want(void *arg)
+{
+    ouro_mutex **m = arg;
+    int rc = ouro_mutex_lock(m[0]);
+    check_eq(rc, 0);
+    check_eq(ouro_yield(), 0);
+    rc = ouro_mutex_lock(m[1]);
+    if (rc == 0)
+        ouro_mutex_unlock(m[1]);
+    ouro_mutex_unlock(m[0]);
+    return rc;
+}
+
+Test(inspect, a_deadlock_of_two_mutexes_can_be_read_off)
+{
+    begin_fake();
+    ouro_mutex left = {0}, right = {0};
+    ouro_mutex *first[] = {&left, &right}, *other[] = {&right, &left};
+    ouro_future *a = spawn(hold_and_want, first, "a");
+    ouro_future *b = spawn(hold_and_want, other, "b");
+    turns(3);
+    check_text(tree(2), "2 tasks\n"
+                        "a: waits for mutex, held by 'b'\n"
+                        "b: waits for mutex, held by 'a'\n");
+    ouro_cancel(b);
+    ouro_unref(b);
+    cancel_and_end(a);
+}
+
+static int64_t get_item(void *arg)
+{
+    void *item;
+    return ouro_queue_get(arg, &item);
+}
+
+Test(inspect, a_queue_says_how_full_it_is)
+{
+    begin_fake();
+    ouro_queue *q;
+    check_eq(ouro_queue_new(4, NULL, &q), 0);
+    ouro_future *task = spawn(get_item, q, "consumer");
+    turn();
+    check_text(tree(1), "1 task\nconsumer: waits for queue get, 0 of 4 in it\n");
+    ouro_cancel(task);
+    turns(2);
+    ouro_queue_free(q);
+    ouro_unref(task);
+    end();
+}
+
 /* ---- Cancelled ------------------------------------------------------------------------------------------ */
 
 static int64_t nap_shielded(void *arg)
@@ -661,120 +792,4 @@ Test(inspect, a_line_that_is_too_long_is_cut)
     check(strlen(text) < 600);
     check_text(text + strlen(text) - 6, "n ...\n");
     cancel_and_end(task);
-}
-
-/* ---- SIGUSR1 ---------------------------------------------------------------------------------------------- */
-
-static int64_t ask_for_it(void *arg)
-{
-    (void)arg;
-    raise(SIGUSR1);
-    raise(SIGUSR1);
-    return ouro_await(ouro_sleep(OURO_MS(2)));
-}
-
-static int print_on_signal(void)
-{
-    struct sigaction now;
-    setenv("OURO_DEBUG", "1", 1);
-    child_check(ouro_run(ask_for_it, NULL, NULL) == 0);
-    child_check(sigaction(SIGUSR1, NULL, &now) == 0);
-    child_check(now.sa_handler == SIG_DFL);
-    return 0;
-}
-
-Test(inspect, in_a_debugged_run_sigusr1_prints_the_tree)
-{
-    char text[4096];
-    check_child(print_on_signal, text, sizeof text);
-    check(strncmp(text, "1 task\nmain: waits for sleep, due in ", 37) == 0);
-    check(strstr(text + 1, "1 task\n") == NULL); /* two at once are one */
-}
-
-static int64_t be_asked_asleep(void *arg)
-{
-    (void)arg;
-    pid_t child = fork();
-    if (child == 0) {
-        usleep(20000);
-        kill(getppid(), SIGUSR1);
-        _exit(0);
-    }
-    int64_t rc = ouro_await(ouro_sleep(OURO_MS(200)));
-    return waitpid(child, NULL, 0) == child ? rc : -ECHILD;
-}
-
-static int print_when_asleep(void)
-{
-    setenv("OURO_DEBUG", "1", 1);
-    child_check(ouro_run(be_asked_asleep, NULL, NULL) == 0);
-    return 0;
-}
-
-Test(inspect, sigusr1_wakes_a_loop_that_sleeps)
-{
-    char text[4096];
-    check_child(print_when_asleep, text, sizeof text);
-    check(strncmp(text, "1 task\nmain: waits for sleep, due in ", 37) == 0);
-}
-
-static int no_debug(void)
-{
-    unsetenv("OURO_DEBUG");
-    ouro_run(ask_for_it, NULL, &(ouro_run_options){.loop = {.debug = 1}});
-    return 0;
-}
-
-Test(inspect, without_debug_in_the_environment_sigusr1_does_what_it_does)
-{
-    int status = in_child(no_debug, NULL, 0);
-    check(WIFSIGNALED(status));
-    check_eq(WTERMSIG(status), SIGUSR1);
-}
-
-static atomic_int handled;
-
-static void handle(int signal)
-{
-    (void)signal;
-    atomic_fetch_add(&handled, 1);
-}
-
-static int own_handler(void)
-{
-    setenv("OURO_DEBUG", "1", 1);
-    signal(SIGUSR1, handle);
-    child_check(ouro_run(ask_for_it, NULL, NULL) == 0);
-    child_check(handled == 2);
-    return 0;
-}
-
-Test(inspect, a_sigusr1_that_has_a_handler_keeps_it)
-{
-    check_child(own_handler, NULL, 0);
-}
-
-static int64_t raise_in_fork(void *arg)
-{
-    (void)arg;
-    int status = 0;
-    pid_t child = fork();
-    if (child == 0) {
-        raise(SIGUSR1);
-        _exit(0);
-    }
-    waitpid(child, &status, 0);
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGUSR1;
-}
-
-static int signal_in_fork(void)
-{
-    setenv("OURO_DEBUG", "1", 1);
-    child_check(ouro_run(raise_in_fork, NULL, NULL) == 1);
-    return 0;
-}
-
-Test(inspect, in_the_child_of_a_fork_sigusr1_does_what_it_does)
-{
-    check_child(signal_in_fork, NULL, 0);
 }
