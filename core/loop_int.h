@@ -95,7 +95,8 @@ struct ouro_loop {
     enum ouro__phase phase;
     bool running;
     bool stopping;
-    bool abandoned; /* shutdown gave up: the kernel may still write to our memory */
+    bool abandoned;  /* shutdown gave up: the kernel may still write to our memory */
+    bool uses_lanes; /* counted among those for which the lanes have threads */
     bool debug;
     bool measured; /* the time that each step takes: in debug mode, or asked for */
     bool stepwise; /* measured or watched, so that tasks do not switch to each other directly */

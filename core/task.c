@@ -8,7 +8,7 @@
  * settled. A task cancelled before it started never gets a stack; one for which there is no memory
  * fails with -ENOMEM as if its body had returned that.
  */
-#include "loop_int.h"
+#include "pool_int.h"
 
 #define DEFAULT_STACK ((size_t)64 << 10)
 #define MIN_STACK     ((size_t)1 << OURO__STACK_MIN_LOG)
@@ -340,7 +340,7 @@ int64_t ouro_task_return(void *ptr, ouro_free_fn *ptr_free)
 {
     ouro_loop *loop;
     if (ouro__loop_here(&loop) < 0 || !loop->task)
-        return -EPERM;
+        return ouro__job_return(ptr, ptr_free);
     set_object(&loop->task->f, ptr, ptr_free);
     return 0;
 }
