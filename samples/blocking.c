@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A task that blocks holds up all the others: a ticker shows it, and a watchdog says who it is.
+ * A task that blocks holds up all the others. A ticker shows it, and a watchdog says who it is.
  */
-#define _GNU_SOURCE
 #include <ouro/ouro.h>
 
 #include <stdio.h>
+#include <threads.h>
 #include <time.h>
 
-/* Called on the watchdog's thread while the task still blocks. */
+/* Called on the watchdog's thread, while the task still blocks. */
 static void name_it(const ouro_blocked *blocked, void *arg)
 {
     (void)arg;
-    printf("the watchdog: task '%s' blocks the loop\n", blocked->name);
+    printf("watchdog: task '%s' blocks the loop\n", blocked->name);
 }
 
 static int64_t tick(void *arg)
@@ -24,30 +24,27 @@ static int64_t tick(void *arg)
     return rc;
 }
 
-/* The thread sleeps, and with it the loop. */
-static int64_t bad(void *arg)
+/* Something that blocks its thread for a second: a computation, an old library. */
+static int64_t block(void *arg)
 {
-    struct timespec left = {.tv_sec = 1};
-    while (nanosleep(&left, &left) < 0)
-        continue; /* the watchdog's signal has woken it early */
     (void)arg;
+    struct timespec left = {.tv_sec = 1};
+    while (thrd_sleep(&left, &left) == -1)
+        continue; /* the watchdog's signal woke it */
     return 0;
 }
 
-/* Only the task sleeps. */
-static int64_t good(void *arg)
+/* On a thread of its own it blocks nobody. */
+static int64_t offload(void *arg)
 {
-    (void)arg;
-    return ouro_await(ouro_sleep(OURO_SEC(1)));
+    return ouro_await(ouro_offload(block, arg));
 }
 
-/* Run @fn beside a ticker, and tell whether that ticked. */
 static int64_t try(ouro_task_fn *fn, const char *name)
 {
     int ticks = 0;
     ouro_future *ticker = ouro_spawn(tick, &ticks);
-    ouro_future *task = ouro_spawn_with(fn, NULL, &(ouro_spawn_options){.name = name});
-    int64_t rc = ouro_await(task);
+    int64_t rc = ouro_await(ouro_spawn_with(fn, NULL, &(ouro_spawn_options){.name = name}));
     printf("%s: the ticker %s\n", name, ticks > 2 ? "ticked on" : "stood still");
     ouro_cancel(ticker);
     ouro_await(ticker);
@@ -59,9 +56,9 @@ static int64_t main_task(void *arg)
     (void)arg;
     int64_t rc = ouro_watchdog_start(&(ouro_watchdog_options){.fn = name_it});
     if (rc == 0)
-        rc = try(bad, "bad");
+        rc = try(block, "bad");
     if (rc == 0)
-        rc = try(good, "good");
+        rc = try(offload, "good");
     return rc;
 }
 
