@@ -48,6 +48,7 @@ static void wake(struct ouro__waiter *w, ouro_state state, int64_t n)
     w->n = n;
     if (w->task) {
         w->task->flags &= (uint8_t)~OURO__TASK_IN_LINE;
+        w->task->awaiting = NULL; /* a cancel finds nothing to stop */
         ouro__ready(w->task->f.loop, &w->task->job);
         return;
     }
@@ -87,7 +88,6 @@ int64_t ouro__wait_in_line(struct ouro__task *task, struct ouro__line *line, str
     task->in_line = w;
     task->flags |= OURO__TASK_IN_LINE;
     ouro__task_suspend(task);
-    task->awaiting = NULL;
     return w->n;
 }
 

@@ -13,14 +13,10 @@
 
 #include "future_int.h"
 
+#include <ouro/sync.h>
+
 struct ouro__task;
 struct ouro__waiter;
-
-/* Oldest first. All zero is empty. */
-struct ouro__line {
-    struct ouro__waiter *first;
-    struct ouro__waiter *last;
-};
 
 /* What distinguishes waiting for a lock from waiting for an item. */
 struct ouro__wait_kind {

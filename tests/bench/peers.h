@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef OURO_BENCH_PEERS_H
+#define OURO_BENCH_PEERS_H
+
+/*
+ * Rivals in other languages: programs in tests/bench/peers that print one figure and end.
+ *
+ *     static const struct bench_peer go = {"queue.go", {"bounded"}, "the Go queue: golang-go"};
+ *     {"queue.bounded-go", "ns", ours, "Go channel", .rival = bench_peer, .arg = &go}
+ *
+ * The figure is in the unit of the case. A program that lacks what it imports ends with status 77.
+ */
+
+#include "bench.h"
+
+struct bench_peer {
+    const char *source;  /* in peers/: NAME.go, built once, or NAME.py */
+    const char *args[4]; /* those after the last are NULL */
+    const char *missing; /* what cannot be measured, and the Debian packages it needs */
+};
+
+/* A round: run the program that the case's argument names. */
+double bench_peer(const void *peer);
+
+#endif
