@@ -143,9 +143,9 @@ static void renewed(struct ouro__job *step)
 {
     struct ouro__worker *w;
     int64_t n = ended(step, &w);
-    take_renewal(w, n);
     if (w->stage == OURO__WORKER_RENEWING && asked(w))
         fail(w, -ECANCELED);
+    take_renewal(w, n);
     if (w->stage == OURO__WORKER_RENEWING && w->n == 0)
         send_request(w);
     else
