@@ -83,21 +83,20 @@ ouro_future *ouro_barrier_wait_future(ouro_barrier *b)
 {
     ouro_loop *loop;
     int rc = made(b) ? ouro__loop_for_wait(&loop) : -EINVAL;
-    if (rc == 0 && b->aborted)
-        rc = -EPIPE;
     if (rc < 0)
         return ouro__failed(rc);
-    ouro_future *f;
-    if (is_last(b)) {
-        f = ouro__granted_future(loop, (ouro_result){b->parties - 1, NULL}, NULL);
-        if (!(f->flags & OURO__IMMORTAL))
-            open_up(b);
-    } else {
-        struct ouro__waiter w = {.kind = &party_wait, .of = b};
-        f = ouro__wait_future(loop, &b->line, &w, NULL);
-        if (!(f->flags & OURO__IMMORTAL))
-            b->waiting++;
-    }
+    if (b->aborted)
+        return ouro_ready(-EPIPE);
+    bool last = is_last(b);
+    struct ouro__waiter w = {.kind = &party_wait, .of = b};
+    ouro_future *f = last ? ouro_ready(b->parties - 1)
+                          : ouro__wait_future(loop, &b->line, &w, NULL);
+    if (f->flags & OURO__IMMORTAL)
+        return f; /* it could not be made, and has not come */
+    if (last)
+        open_up(b);
+    else
+        b->waiting++;
     return f;
 }
 

@@ -32,7 +32,7 @@ ouro_future *ouro_event_wait_future(ouro_event *e)
     if (rc < 0)
         return ouro__failed(rc);
     if (e->set)
-        return ouro__granted_future(loop, (ouro_result){0, NULL}, NULL);
+        return ouro_ready(0);
     struct ouro__waiter w = {.kind = &event_wait, .of = e};
     return ouro__wait_future(loop, &e->line, &w, NULL);
 }

@@ -28,8 +28,9 @@ static const struct ouro__kind failed_kind = {.name = "failed"};
 
 /* -EINVAL comes first: it also stands for a code that is missing here. */
 static ouro_future failures[] = {
-    FAILED(EINVAL),  FAILED(ENOMEM), FAILED(EPERM),     FAILED(ECHILD), FAILED(EXDEV),
-    FAILED(EDEADLK), FAILED(EBUSY),  FAILED(ESHUTDOWN), FAILED(EPIPE),  FAILED(EOWNERDEAD),
+    FAILED(EINVAL), FAILED(ENOMEM),   FAILED(EPERM), FAILED(ECHILD),
+    FAILED(EXDEV),  FAILED(EDEADLK),  FAILED(EBUSY), FAILED(ESHUTDOWN),
+    FAILED(EAGAIN), FAILED(EALREADY), FAILED(EPIPE), FAILED(EOWNERDEAD),
 };
 
 ouro_future *ouro__failed(int rc)
@@ -55,7 +56,7 @@ void ouro__future_init(ouro_future *f, ouro_loop *loop, const struct ouro__kind 
     f->result = (ouro_result){0, NULL};
     f->ptr_free = NULL;
     ouro__list_push(&loop->futures, &f->all);
-    f->origin = loop->debug ? ouro__origin_new() : NULL;
+    f->origin = loop->debug ? ouro__origin_new(ouro__loop_now(loop)) : NULL;
     loop->pending++;
     loop->futures_live++;
     loop->handles++;
@@ -327,7 +328,7 @@ void ouro__watch(ouro_future *f, struct ouro__job *job)
 
 static const struct ouro__kind ready_kind = {.name = "ready", .size = sizeof(ouro_future)};
 
-static char *format_text(const char *format, va_list args)
+__attribute__((format(printf, 1, 0))) static char *format_text(const char *format, va_list args)
 {
     va_list again;
     va_copy(again, args);

@@ -11,11 +11,10 @@
  * releases memory and nothing else.
  */
 #include "guard.h"
-#include "loop_int.h"
+#include "pool_int.h"
 #include "process_int.h"
 #include "signals_int.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +33,7 @@ unsigned ouro__fork_generation;
 static void in_child(void)
 {
     ouro__fork_generation++;
+    ouro__lanes_in_child();
 }
 
 static void watch_forks(void)
@@ -77,6 +77,8 @@ int ouro__loop_new_on(struct ouro__driver *driver, const ouro_loop_options *opts
 {
     static const ouro_loop_options defaults;
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (!opts)
+        opts = &defaults;
     pthread_once(&once, watch_forks);
     int rc = vacant();
     if (rc < 0)
@@ -86,7 +88,9 @@ int ouro__loop_new_on(struct ouro__driver *driver, const ouro_loop_options *opts
         return -ENOMEM;
     memset(loop, 0, sizeof(*loop));
     loop->driver = driver;
-    loop->debug = wants_debug(opts ? opts : &defaults);
+    loop->debug = wants_debug(opts);
+    loop->measured = loop->debug || opts->step_times;
+    loop->stepwise = loop->measured;
     loop->report = ouro__report_print;
     loop->thread = &ouro__this_loop;
     loop->fork_generation = ouro__fork_generation;
@@ -310,6 +314,7 @@ static int close_in_child(ouro_loop *loop)
 {
     if (ouro__loop_in_use(loop))
         return -EBUSY;
+    ouro__watch_close(loop, true);
     ouro__posts_close(loop, true);
     ouro__signals_stop_all(loop);
     drop(loop);
@@ -351,12 +356,14 @@ int ouro_loop_close(ouro_loop *loop)
     run_last_destructors(loop);
     ouro__signals_stop_all(loop);
     ouro__processes_let_go(loop);
+    ouro__watch_close(loop, false);
     if (loop->debug) {
         report_leaks(loop);
         ouro__guard_remove();
     }
     drop(loop);
     loop->driver->ops->close(loop->driver);
+    ouro__lanes_leave(loop);
     let_go(loop);
     return 0;
 }

@@ -22,6 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <ouro/pool.h>
+
 #define BY_PIDFD     ((idtype_t)3) /* P_PIDFD, for C libraries before 2.36 */
 #define TO_ITS_GROUP 4u            /* PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9 */
 
@@ -264,11 +266,25 @@ static ouro_future *spawn_cancel(ouro_future *f)
     return OURO__CONTAINER(f, struct spawn, f)->run;
 }
 
+static void spawn_describe(const ouro_future *f, char *text, size_t size)
+{
+    const struct spawn *sp = OURO__CONTAINER(f, const struct spawn, f);
+    snprintf(text, size, "spawn of process '%s'", sp->start->argv[0]);
+}
+
+static bool spawn_part(const ouro_future *f, size_t i, ouro_future **ret_part)
+{
+    *ret_part = OURO__CONTAINER(f, const struct spawn, f)->run;
+    return i == 0;
+}
+
 static const struct ouro__kind spawn_kind = {
     .name = "spawn of a process",
     .size = sizeof(struct spawn),
     .cancel = spawn_cancel,
     .combines = true,
+    .describe = spawn_describe,
+    .part = spawn_part,
 };
 
 static bool is_in_scope(const struct ouro__task *task, const ouro_scope *scope)
@@ -330,12 +346,6 @@ static struct spawn *spawn_new(ouro_loop *loop, const ouro_process_options *opts
     return NULL;
 }
 
-/* Where fork and exec keep nobody waiting. */
-static ouro_future *run_elsewhere(struct ouro__start *start)
-{
-    return ouro_ready(ouro__start_run(start));
-}
-
 ouro_future *ouro_process_spawn(const ouro_process_options *opts)
 {
     ouro_loop *loop;
@@ -349,7 +359,9 @@ ouro_future *ouro_process_spawn(const ouro_process_options *opts)
         return ouro__failed(-ENOMEM);
     if (opts->scope)
         ouro__scope_on_leave(opts->scope, &sp->p->leave);
-    sp->run = run_elsewhere(sp->start);
+    sp->run = ouro_offload_with(
+        ouro__start_run, sp->start,
+        &(ouro_offload_options){.lane = OURO_LANE_DISK, .name = "spawn of a process"});
     ouro__watch(sp->run, &sp->job);
     return &sp->f;
 }

@@ -41,7 +41,8 @@ static void hand_over(ouro_queue *q, void *item)
     ouro__serve(getter, 0);
 }
 
-/* Let @item in, if nobody has to wait for that: 0, -EAGAIN, -EPIPE, -ENOMEM. */
+/* Let @item in, if that needs no waiting: 0, -EAGAIN, -EPIPE, -ENOMEM. Nobody is overtaken: while putters wait,
+ * there is no room. */
 static inline int let_in(ouro_queue *q, void *item)
 {
     if (q->condition != OURO__QUEUE_OPEN)
@@ -56,22 +57,15 @@ static inline int let_in(ouro_queue *q, void *item)
     return 0;
 }
 
-/* Let the items of putters in line in, as far as there is room. */
-static inline void let_in_line(ouro_queue *q)
+/* There may be room for one item more: it is for the first putter in line. */
+static inline void let_in_first(ouro_queue *q)
 {
-    while (!ouro__line_empty(&q->putters)) {
-        struct ouro__waiter *putter = q->putters.first;
-        int rc = let_in(q, putter->item);
-        if (rc == -EAGAIN)
-            return;
+    struct ouro__waiter *putter = q->putters.first;
+    if (!putter)
+        return;
+    int rc = let_in(q, putter->item);
+    if (rc != -EAGAIN)
         ouro__serve(putter, rc);
-    }
-}
-
-/* Let @item in, behind those in line. */
-static inline int put(ouro_queue *q, void *item)
-{
-    return ouro__line_empty(&q->putters) ? let_in(q, item) : -EAGAIN;
 }
 
 /* With capacity 0: the item of the first putter in line. */
@@ -86,7 +80,7 @@ static int take_from_putter(ouro_queue *q, void **ret_item)
     return 0;
 }
 
-/* The next item, if nobody has to wait for it: 0, -EAGAIN, -EPIPE. The room it leaves is not filled. */
+/* The next item, if that needs no waiting: 0, -EAGAIN, -EPIPE. The room it leaves is not filled. */
 static inline int next_item(ouro_queue *q, void **ret_item)
 {
     if (q->condition == OURO__QUEUE_OVER)
@@ -101,7 +95,7 @@ static inline int get(ouro_queue *q, void **ret_item)
 {
     int rc = next_item(q, ret_item);
     if (rc == 0)
-        let_in_line(q);
+        let_in_first(q);
     return rc;
 }
 
@@ -131,7 +125,7 @@ int ouro_queue_put(ouro_queue *q, void *item)
     int rc = ouro__queue_begin(q, &task);
     if (rc < 0)
         return rc;
-    rc = put(q, item);
+    rc = let_in(q, item);
     if (rc != -EAGAIN) {
         ouro__wait_spent(task);
         return rc;
@@ -143,7 +137,7 @@ int ouro_queue_put(ouro_queue *q, void *item)
 int ouro_queue_try_put(ouro_queue *q, void *item)
 {
     int rc = ouro__queue_check(q);
-    return rc < 0 ? rc : put(q, item);
+    return rc < 0 ? rc : let_in(q, item);
 }
 
 ouro_future *ouro_queue_put_future(ouro_queue *q, void *item)
@@ -153,7 +147,7 @@ ouro_future *ouro_queue_put_future(ouro_queue *q, void *item)
         return ouro__failed(rc);
     struct ouro__waiter w = {.kind = &put_kind, .of = q, .item = item};
     ouro_future *f = ouro__wait_future(q->loop, &q->putters, &w, NULL);
-    let_in_line(q);
+    let_in_first(q);
     return f;
 }
 
@@ -190,7 +184,7 @@ static void serve_getter(ouro_queue *q)
     int rc = next_item(q, &item);
     if (rc == 0) {
         hand_over(q, item);
-        let_in_line(q);
+        let_in_first(q);
     } else if (rc == -EPIPE) {
         ouro__serve(q->getters.first, rc);
         ouro__queue_unpromise(q);
