@@ -11,9 +11,8 @@
  * releases memory and nothing else.
  */
 #include "guard.h"
-#include "loop_int.h"
+#include "pool_int.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +31,7 @@ unsigned ouro__fork_generation;
 static void in_child(void)
 {
     ouro__fork_generation++;
+    ouro__lanes_in_child();
 }
 
 static void watch_forks(void)
@@ -342,6 +342,7 @@ int ouro_loop_close(ouro_loop *loop)
     }
     drop(loop);
     loop->driver->ops->close(loop->driver);
+    ouro__lanes_leave(loop);
     let_go(loop);
     return 0;
 }

@@ -87,7 +87,8 @@ struct ouro_loop {
     enum ouro__phase phase;
     bool running;
     bool stopping;
-    bool abandoned; /* shutdown gave up: the kernel may still write to our memory */
+    bool abandoned;  /* shutdown gave up: the kernel may still write to our memory */
+    bool uses_lanes; /* counted among those for which the lanes have threads */
     bool debug;
     ouro_report_fn *report;
     void *report_arg;
@@ -164,12 +165,12 @@ static inline int ouro__future_check(const ouro_future *f)
     return f->loop->phase == OURO__CLOSED && f->state == OURO_PENDING ? -ESHUTDOWN : 0;
 }
 
-/* The value of a settled future for whoever awaited it; a descriptor goes along. */
+/* The value of a settled future for whoever awaited it; a descriptor or a lock goes along. */
 static inline int64_t ouro__future_value(ouro_future *f)
 {
     if (f->flags & OURO__TAKEN)
         return -EALREADY;
-    if (f->flags & OURO__GRANT)
+    if ((f->flags & OURO__GRANT) && !f->giver->kind->in_ptr)
         return ouro__take(f).n;
     if (!(f->flags & OURO__IMMORTAL))
         f->flags |= OURO__READ;

@@ -147,6 +147,8 @@ static void take_back(struct ouro__giver *giver, ouro_loop *loop, ouro_result re
         ouro__mutex_pass_on(m);
 }
 
+static const struct ouro__giver_kind lock_giver = {.back = take_back};
+
 ouro_future *ouro_mutex_lock_future(ouro_mutex *m)
 {
     ouro_loop *loop;
@@ -156,7 +158,7 @@ ouro_future *ouro_mutex_lock_future(ouro_mutex *m)
     if (rc < 0)
         return ouro__failed(rc);
     struct ouro__giver *giver = ouro__giver_at(&m->giver);
-    giver->back = take_back;
+    giver->kind = &lock_giver;
     if (m->owner) {
         struct ouro__waiter w = {.kind = &lock_wait, .of = m};
         return ouro__wait_future(loop, &m->line, &w, giver);

@@ -6,7 +6,7 @@
  * writes to standard error, which is the one place where the library speaks on its own; a program that
  * wants it elsewhere, or nowhere, sets its own.
  */
-#include "loop_int.h"
+#include "pool_int.h"
 
 #include <execinfo.h>
 #include <stdio.h>
@@ -44,11 +44,12 @@ void ouro__report(ouro_loop *loop, const ouro_report *report)
 
 void ouro__report_future(ouro_future *f, ouro_report_kind kind, int64_t error, const char *message)
 {
+    const char *name = ouro_task_name(f);
     ouro_report report = {
         .kind = kind,
         .error = error,
         .what = f->kind->name,
-        .name = ouro_task_name(f),
+        .name = name ? name : ouro__job_name(f),
         .message = message,
         .frames = f->origin ? f->origin->frames : NULL,
         .frame_count = f->origin ? f->origin->count : 0,

@@ -58,12 +58,14 @@ static void take_back(struct ouro__giver *giver, ouro_loop *loop, ouro_result re
     serve_line(s);
 }
 
+static const struct ouro__giver_kind permit_giver = {.back = take_back};
+
 int ouro_sem_init(ouro_sem *s, int64_t permits, int64_t bound)
 {
     if (!s || permits < 0 || permits > bound)
         return -EINVAL;
     *s = (ouro_sem){.permits = permits, .bound = bound};
-    ouro__giver_at(&s->giver)->back = take_back;
+    ouro__giver_at(&s->giver)->kind = &permit_giver;
     return 0;
 }
 

@@ -8,7 +8,7 @@
  * settled. A task cancelled before it started never gets a stack; one for which there is no memory
  * fails with -ENOMEM as if its body had returned that.
  */
-#include "loop_int.h"
+#include "pool_int.h"
 
 #define DEFAULT_STACK ((size_t)64 << 10)
 #define MIN_STACK     ((size_t)1 << OURO__STACK_MIN_LOG)
@@ -105,7 +105,7 @@ static void finish(struct ouro__task *task)
     ouro__locals_unref(loop, task->locals);
     task->locals = NULL;
     int64_t n = f->result.n;
-    if (n < 0 && f->ptr_free)
+    if (n < 0) /* where an error has its words, if any */
         set_object(f, NULL, NULL);
     loop->tasks--;
     if (n == -ECANCELED && (f->flags & OURO__CANCEL_ASKED))
@@ -186,6 +186,7 @@ static void run(struct ouro__job *job)
 
 ouro_future *ouro__task_interrupt(struct ouro__task *task)
 {
+    ouro__scopes_tell_groups(task);
     if (task->flags & OURO__TASK_IN_LINE) {
         if (ouro__task_cancelled(task))
             ouro__waiter_give_up(task->in_line);
@@ -259,7 +260,7 @@ static struct ouro__task *task_new(ouro_loop *loop, ouro_task_fn *fn, void *arg,
     return task;
 }
 
-static ouro_future *spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts)
+ouro_future *ouro__spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts)
 {
     ouro_loop *loop;
     int rc = fn && opts->stack_size <= MAX_STACK ? ouro__loop_for_work(&loop) : -EINVAL;
@@ -281,7 +282,7 @@ static ouro_future *spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options 
 ouro_future *ouro_spawn_with(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts)
 {
     static const ouro_spawn_options defaults;
-    ouro_future *f = spawn(fn, arg, opts ? opts : &defaults);
+    ouro_future *f = ouro__spawn(fn, arg, opts ? opts : &defaults);
     if ((f->flags & OURO__IMMORTAL) && opts && opts->arg_free)
         opts->arg_free(arg);
     return f;
@@ -311,7 +312,7 @@ int64_t ouro_task_return(void *ptr, ouro_free_fn *ptr_free)
 {
     ouro_loop *loop;
     if (ouro__loop_here(&loop) < 0 || !loop->task)
-        return -EPERM;
+        return ouro__job_return(ptr, ptr_free);
     set_object(&loop->task->f, ptr, ptr_free);
     return 0;
 }

@@ -53,7 +53,8 @@ enum {
     OURO__SCOPE_CANCELLED = 2,
     OURO__SCOPE_SHIELD = 4,
     OURO__SCOPE_MOVE_ON = 8,
-    OURO__SCOPE_EXPIRED = 16
+    OURO__SCOPE_EXPIRED = 16,
+    OURO__SCOPE_GROUP = 32, /* it is the first member of an ouro_group */
 };
 
 extern const struct ouro__kind ouro__task_kind;
@@ -63,8 +64,24 @@ static inline struct ouro__task *ouro__task_of(ouro_future *f)
     return f->kind == &ouro__task_kind ? OURO__CONTAINER(f, struct ouro__task, f) : NULL;
 }
 
+/* ouro_spawn_with(), but for the argument of a task that could not be made: it stays the caller's. */
+ouro_future *ouro__spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts);
+
 /* Why waits of @task fail now; NULL: they do not. */
 const char *ouro__task_cancelled(const struct ouro__task *task);
+
+/* Why waits in @scope of @task fail, whatever is cancelled or shielded inside it; NULL: they do not. */
+const char *ouro__scope_cancelled(const struct ouro__task *task, const struct ouro_scope *scope);
+
+/* Cancel a scope that is not cancelled yet. */
+void ouro__scope_cancel(struct ouro_scope *scope, const char *reason);
+
+/* Have the groups of @task whose scopes are cancelled now cancel their children: jobs in the loop's list
+ * `cancelling`. */
+void ouro__scopes_tell_groups(struct ouro__task *task);
+
+/* The same for the group of @scope. */
+void ouro__group_tell(struct ouro_scope *scope, const char *reason);
 
 /* A scope of @task was cancelled: stop its wait, if it waits. Returns what to cancel next, or NULL. */
 ouro_future *ouro__task_interrupt(struct ouro__task *task);

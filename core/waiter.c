@@ -48,7 +48,7 @@ static void wake(struct ouro__waiter *w, ouro_state state, int64_t n)
     w->n = n;
     if (w->task) {
         w->task->flags &= (uint8_t)~OURO__TASK_IN_LINE;
-        w->task->in_line = NULL; /* a cancel may come before it runs */
+        w->task->awaiting = NULL; /* a cancel finds nothing to stop */
         ouro__ready(w->task->f.loop, &w->task->job);
         return;
     }

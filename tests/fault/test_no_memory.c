@@ -2,7 +2,7 @@
 /*
  * No memory, at every single place where memory is asked for.
  *
- * Three scenarios are run again and again, each time with one allocation more granted before the
+ * A few scenarios are run again and again, each time with one allocation more granted before the
  * allocator refuses, once or from then on, until a run needs no more than it gets. A run may fail wherever
  * it likes, but somebody must be told -ENOMEM, every future must settle, every argument and object
  * must be freed exactly once, and every byte must be back at the end.
@@ -267,6 +267,62 @@ static int64_t operations(void *arg)
     return hear(ouro_await(child));
 }
 
+/* ---- Scenario: queues ---------------------------------------------------------------------------------------------- */
+
+static int compare_numbers(const void *a, const void *b, void *arg)
+{
+    (void)arg;
+    return ((intptr_t)a > (intptr_t)b) - ((intptr_t)a < (intptr_t)b);
+}
+
+static int64_t put_some(void *arg)
+{
+    for (intptr_t i = 0; i < 40; i++)
+        accepted(ouro_queue_put(arg, (void *)(i * 7 % 40)));
+    return hear(ouro_queue_shutdown(arg, OURO_SHUTDOWN_DRAIN));
+}
+
+/* One item, by a future that may take it or leave it. */
+static int64_t get_some(ouro_queue *q, bool take)
+{
+    int64_t n;
+    ouro_future *f = ouro_timeout(ouro_queue_get_future(q), OURO_MS(1));
+    if (!take)
+        return hear(ouro_await(f));
+    void *item = ouro_await_ptr(f, &n);
+    if (hear(n) == 0)
+        count_free(item);
+    return n;
+}
+
+static int64_t use_queue(int64_t capacity, ouro_queue_order order)
+{
+    ouro_queue *q = NULL;
+    ouro_queue_options opts = {.order = order, .compare = compare_numbers, .item_free = count_free};
+    if (hear(ouro_queue_new(capacity, &opts, &q)) < 0)
+        return -ENOMEM;
+    ouro_future *producer = ouro_spawn(put_some, q);
+    ouro_future *put = ouro_queue_put_future(q, NULL);
+    for (int i = 0; i < 20; i++)
+        get_some(q, i % 3);
+    ouro_future *kept = ouro_queue_get_future(q);
+    hear(ouro_queue_shutdown(q, OURO_SHUTDOWN_NOW));
+    hear(ouro_await(producer));
+    accepted((int)ouro_await(put));
+    ouro_queue_free(q);
+    return hear(ouro_await(kept));
+}
+
+static int64_t queues(void *arg)
+{
+    (void)arg;
+    hear(use_queue(OURO_UNBOUNDED, OURO_QUEUE_FIFO));
+    hear(use_queue(20, OURO_QUEUE_PRIORITY));
+    hear(use_queue(3, OURO_QUEUE_LIFO));
+    hear(use_queue(0, OURO_QUEUE_FIFO));
+    return hear(ouro_await(ouro_sleep(OURO_MS(1))));
+}
+
 /* ---- Walking ------------------------------------------------------------------------------------------------------ */
 
 /* A loop on either driver, with as little memory as there is. On failure nothing was made. */
@@ -343,6 +399,12 @@ Test(no_memory, promises_chains_calls_and_posts_fail_cleanly_at_every_allocation
 {
     walk(promises, false);
     walk(promises, true);
+}
+
+Test(no_memory, queues_fail_cleanly_at_every_allocation)
+{
+    walk(queues, false);
+    walk(queues, true);
 }
 
 Test(no_memory, operations_scopes_and_locals_fail_cleanly_at_every_allocation)

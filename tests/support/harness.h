@@ -86,7 +86,8 @@ void live(void *arg);
 void die(void *arg);
 
 /* A child process that runs @fn and exits with what it returns, without anything Criterion would do at
- * its exit. Gives the status of waitpid(2). With @text, what it writes on standard error. */
+ * its exit. Gives the status of waitpid(2). With @text, what it writes on standard error. A check that fails
+ * there ends it with 1. */
 int in_child(int (*fn)(void), char *text, size_t size);
 
 /* The same for a child that must exit with 0; what it wrote is shown if it does not. */
