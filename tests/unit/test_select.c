@@ -213,6 +213,8 @@ static void permit_back(struct ouro__giver *giver, ouro_loop *loop, ouro_result 
 
 static const struct ouro__wait_kind permit_kind = {.name = "permit"};
 
+static const struct ouro__giver_kind permit_giver = {.back = permit_back};
+
 static ouro_future *ask(struct permits *p)
 {
     struct ouro__waiter w = {.kind = &permit_kind, .of = p};
@@ -227,7 +229,7 @@ static void grant(struct permits *p)
 
 TaskTest(select, what_a_loser_was_granted_goes_back_before_the_select_is_told)
 {
-    struct permits p = {.giver = {.back = permit_back}, .there = 2};
+    struct permits p = {.giver = {.kind = &permit_giver}, .there = 2};
     ouro_future *f[2] = {ask(&p), ask(&p)};
     ouro_result winner;
     ouro_future *s = ouro_select(f, 2, &winner);
@@ -240,7 +242,7 @@ TaskTest(select, what_a_loser_was_granted_goes_back_before_the_select_is_told)
 
 TaskTest(select, without_a_place_for_it_what_the_winner_was_granted_goes_back)
 {
-    struct permits p = {.giver = {.back = permit_back}, .there = 2};
+    struct permits p = {.giver = {.kind = &permit_giver}, .there = 2};
     ouro_future *f[2] = {ask(&p), ask(&p)};
     ouro_future *s = ouro_select(f, 2, NULL);
     grant(&p);
