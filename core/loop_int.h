@@ -32,6 +32,9 @@ struct ouro__post {
 /* A step longer than this is reported in debug mode. */
 #define OURO__SLOW_STEP OURO_MS(100)
 
+/* So many waits in a row need not suspend: as many as Tokio allows. */
+#define OURO__BUDGET 128
+
 /* What may still be begun. */
 enum ouro__phase {
     OURO__OPEN,
@@ -150,6 +153,29 @@ static inline int ouro__loop_for_work(ouro_loop **ret_loop)
 
 /* -EXDEV: something of @loop is used by another thread, which is reported in debug mode. */
 int ouro__wrong_thread(const ouro_loop *loop, const char *what);
+
+/* Begin to wait in the current task. 0, or -EPERM (no loop, or not in a task), -ECHILD, -ECANCELED: it is
+ * cancelled, and others have run meanwhile. */
+static inline int ouro__wait_begin(struct ouro__task **ret_task)
+{
+    ouro_loop *loop;
+    int rc = ouro__loop_here(&loop);
+    if (rc < 0)
+        return rc;
+    struct ouro__task *task = loop->task;
+    if (!task)
+        return -EPERM;
+    *ret_task = task;
+    bool never_asked = !task->scope && !(task->f.flags & OURO__CANCEL_ASKED);
+    return never_asked ? 0 : ouro__task_may_wait(task);
+}
+
+/* What was wanted was there: after many of these in a row, let others run. */
+static inline void ouro__wait_spent(struct ouro__task *task)
+{
+    if (++task->budget > OURO__BUDGET)
+        ouro__task_step_aside(task);
+}
 
 /* 0, or why @f cannot be used here: -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN (given up at shutdown). */
 static inline int ouro__future_check(const ouro_future *f)
