@@ -56,7 +56,7 @@ void ouro__future_init(ouro_future *f, ouro_loop *loop, const struct ouro__kind 
     f->result = (ouro_result){0, NULL};
     f->ptr_free = NULL;
     ouro__list_push(&loop->futures, &f->all);
-    f->origin = loop->debug ? ouro__origin_new() : NULL;
+    f->origin = loop->debug ? ouro__origin_new(ouro__loop_now(loop)) : NULL;
     loop->pending++;
     loop->futures_live++;
     loop->handles++;

@@ -73,6 +73,8 @@ int ouro__loop_new_on(struct ouro__driver *driver, const ouro_loop_options *opts
 {
     static const ouro_loop_options defaults;
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (!opts)
+        opts = &defaults;
     pthread_once(&once, watch_forks);
     int rc = vacant();
     if (rc < 0)
@@ -82,7 +84,9 @@ int ouro__loop_new_on(struct ouro__driver *driver, const ouro_loop_options *opts
         return -ENOMEM;
     memset(loop, 0, sizeof(*loop));
     loop->driver = driver;
-    loop->debug = wants_debug(opts ? opts : &defaults);
+    loop->debug = wants_debug(opts);
+    loop->measured = loop->debug || opts->step_times;
+    loop->stepwise = loop->measured;
     loop->report = ouro__report_print;
     loop->thread = &ouro__this_loop;
     loop->fork_generation = ouro__fork_generation;
@@ -300,6 +304,7 @@ static int close_in_child(ouro_loop *loop)
 {
     if (ouro__loop_in_use(loop))
         return -EBUSY;
+    ouro__watch_close(loop, true);
     ouro__posts_close(loop, true);
     drop(loop);
     loop->driver->ops->close_in_child(loop->driver);
@@ -336,6 +341,7 @@ int ouro_loop_close(ouro_loop *loop)
     if (ouro__loop_in_use(loop) || (!loop->abandoned && ouro__loop_alive(loop)))
         return -EBUSY;
     run_last_destructors(loop);
+    ouro__watch_close(loop, false);
     if (loop->debug) {
         report_leaks(loop);
         ouro__guard_remove();

@@ -60,6 +60,14 @@ struct ouro__step {
     void *frames[OURO__FRAMES];
 };
 
+/* How long steps take, if that is measured. */
+struct ouro__steps {
+    uint64_t count;
+    uint64_t most; /* of one turn */
+    ouro_ns longest;
+    uint64_t times[OURO_STEP_TIMES]; /* see ouro_loop_stats */
+};
+
 struct ouro_loop {
     struct ouro__driver *driver;
     struct ouro__task *task;               /* that runs; NULL: the loop itself or a callback */
@@ -93,10 +101,14 @@ struct ouro_loop {
     bool abandoned;  /* shutdown gave up: the kernel may still write to our memory */
     bool uses_lanes; /* counted among those for which the lanes have threads */
     bool debug;
+    bool measured; /* the time that each step takes: in debug mode, or asked for */
+    bool stepwise; /* measured or watched, so that tasks do not switch to each other directly */
     ouro_report_fn *report;
     void *report_arg;
     struct ouro__step step;
-    size_t deepest_stack; /* debug: bytes, and who used them */
+    struct ouro__steps steps;
+    struct ouro__watch *watch; /* its watchdog, or NULL */
+    size_t deepest_stack;      /* debug: bytes, and who used them */
     char deepest_name[OURO__NAME_MAX];
 
     /* What other threads touch. */
@@ -107,6 +119,7 @@ struct ouro_loop {
     atomic_int sleeping;                /* in the kernel, or not running at all */
     atomic_int woken;                   /* asked to take a turn */
     _Atomic uint64_t wakes;
+    _Atomic uint64_t beat; /* see ouro__beat() */
 };
 
 /* The calling thread's loop. Its address tells threads apart. */
@@ -217,6 +230,15 @@ static inline ouro_ns ouro__loop_now(ouro_loop *loop)
     return loop->driver->ops->now(loop->driver);
 }
 
+/* Show the watchdog that the loop goes on: with a new step (the number is odd), or to sleep (it is even). */
+static inline void ouro__beat(ouro_loop *loop, bool busy)
+{
+    if (!loop->watch)
+        return;
+    uint64_t last = atomic_load_explicit(&loop->beat, memory_order_relaxed);
+    atomic_store_explicit(&loop->beat, (last | 1) + (busy ? 2 : 1), memory_order_relaxed);
+}
+
 static inline void ouro__ready(ouro_loop *loop, struct ouro__job *job)
 {
     ouro__list_push(&loop->ready, &job->link);
@@ -272,6 +294,10 @@ void ouro__loop_bury(ouro_loop *loop);
 /* An object of a closed loop has gone; the last one takes the slabs with it. */
 void ouro__loop_handle_gone(ouro_loop *loop);
 
+/* inspect.c: "NAME, due in 250 ms", of a future around a deadline. */
+void ouro__describe_deadline(const ouro_future *f, const struct ouro__timer *timer, char *text,
+                             size_t size);
+
 /* post.c: move posts to the ready list; refuse further ones and free those that never ran. */
 void ouro__posts_take(ouro_loop *loop);
 bool ouro__posts_waiting(ouro_loop *loop);
@@ -280,6 +306,14 @@ void ouro__posts_close(ouro_loop *loop, bool quietly);
 /* Have @post run on @loop, which the caller has a reference to. 0, or -ESHUTDOWN: it is closed, and @post stays
  * the caller's. Any thread; allocates nothing. */
 int ouro__post(ouro_loop *loop, struct ouro__post *post);
+
+/* run_signals.c: from now on SIGUSR1 prints the loop's tasks, if the environment has OURO_DEBUG=1 and nobody
+ * has claimed the signal; until told off, before it is closed. */
+void ouro__print_on_signal(ouro_loop *loop);
+void ouro__print_off_signal(ouro_loop *loop);
+
+/* watchdog.c: the loop is closed. @quietly: in the child of a fork, where there is no thread to end. */
+void ouro__watch_close(ouro_loop *loop, bool quietly);
 
 /* call.c: take back every call that has not run. */
 void ouro__calls_cancel(ouro_loop *loop);

@@ -142,9 +142,10 @@ static void take_renewal(struct ouro__worker *w, int64_t n)
 static void renewed(struct ouro__job *step)
 {
     struct ouro__worker *w;
-    take_renewal(w, ended(step, &w));
+    int64_t n = ended(step, &w);
     if (w->stage == OURO__WORKER_RENEWING && asked(w))
         fail(w, -ECANCELED);
+    take_renewal(w, n);
     if (w->stage == OURO__WORKER_RENEWING && w->n == 0)
         send_request(w);
     else
@@ -424,10 +425,17 @@ static ouro_future *job_cancel(ouro_future *f)
     return NULL;
 }
 
+static void job_describe(const ouro_future *f, char *text, size_t size)
+{
+    const struct ouro__process_job *job = OURO__CONTAINER(f, const struct ouro__process_job, f);
+    snprintf(text, size, "process job, %s", job->worker ? "in a worker" : "queued");
+}
+
 static const struct ouro__kind job_kind = {
     .name = "process job",
     .size = sizeof(struct ouro__process_job),
     .cancel = job_cancel,
+    .describe = job_describe,
 };
 
 /* A pool has one loop at a time. Balanced by leave(). */

@@ -115,7 +115,9 @@ int64_t ouro_run(ouro_task_fn *main, void *arg, const ouro_run_options *opts)
         .name = "main",
         .stack_size = opts->stack_size ? opts->stack_size : MAIN_STACK,
     };
+    ouro__print_on_signal(loop);
     int64_t result = run_main(loop, ouro_spawn_with(main, arg, &spawn), opts);
+    ouro__print_off_signal(loop);
     ouro_loop_close(loop);
     return result;
 }

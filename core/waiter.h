@@ -26,7 +26,7 @@ struct ouro__wait_kind {
      * NULL: nobody is. Runs no user code. */
     void (*left)(struct ouro__waiter *w);
 
-    /* More than the name, for ouro_tasks_print(): who holds it, how deep it is. NULL: no more. */
+    /* More than the name, for ouro_tasks_print(): "held by 'writer'", "3 of 8 items". NULL: no more. */
     void (*describe)(const struct ouro__waiter *w, char *text, size_t size);
 
     bool stubborn; /* a cancel does not end the wait */
@@ -63,6 +63,9 @@ void ouro__serve(struct ouro__waiter *w, int64_t n);
 
 /* Serve all of a line with the same. */
 void ouro__serve_all(struct ouro__line *line, int64_t n);
+
+/* What @w waits for, in words: "mutex, held by 'writer'". */
+void ouro__waiter_describe(const struct ouro__waiter *w, char *text, size_t size);
 
 /* A cancel has come for @w. */
 void ouro__waiter_give_up(struct ouro__waiter *w);
