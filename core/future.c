@@ -459,7 +459,8 @@ bool ouro__future_is_awaited(const ouro_future *f)
 {
     OURO__LIST_FOR (link, &f->waiters) {
         struct ouro__job *job = OURO__CONTAINER(link, struct ouro__job, link);
-        if (job->run != observer_run && !ouro__task_joins(job) && !ouro__gather_let_go(job))
+        if (job->run != observer_run && !ouro__task_joins(job) && !ouro__gather_let_go(job) &&
+            !ouro__errand_waits(job))
             return true;
     }
     return false;

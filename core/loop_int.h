@@ -75,6 +75,7 @@ struct ouro_loop {
     struct ouro__link calls;      /* calls that have not run */
     struct ouro__link cancelling; /* gathers whose children are still to be cancelled */
     struct ouro__link leavings;   /* what is to be done when scopes are left */
+    struct ouro__link errands;    /* whose work here another thread waits for */
     struct ouro__locals *locals;  /* of the callback that runs, or of the loop */
     uint64_t pending;             /* futures that have not settled */
     uint64_t tasks;               /* of them, tasks */
@@ -253,6 +254,11 @@ void ouro__posts_close(ouro_loop *loop, bool quietly);
 /* Have @post run on @loop, which the caller has a reference to. 0, or -ESHUTDOWN: it is closed, and @post stays
  * the caller's. Any thread; allocates nothing. */
 int ouro__post(ouro_loop *loop, struct ouro__post *post);
+
+/* errand.c: whether @job waits on behalf of another thread; tell those who do that they need not wait any
+ * more: -ESHUTDOWN. */
+bool ouro__errand_waits(const struct ouro__job *job);
+void ouro__errands_give_up(ouro_loop *loop);
 
 /* call.c: take back every call that has not run. */
 void ouro__calls_cancel(ouro_loop *loop);
