@@ -93,7 +93,13 @@ static void close_fd(struct ouro__giver *giver, ouro_loop *loop, ouro_result res
     loop->driver->ops->close_fd(loop->driver, (int)result.n);
 }
 
-struct ouro__giver ouro__fds = {.back = close_fd};
+static void forget_fd(struct ouro__giver *giver, ouro_loop *loop)
+{
+    (void)giver;
+    loop->ops.live_fds--;
+}
+
+struct ouro__giver ouro__fds = {.back = close_fd, .taken = forget_fd};
 
 static bool unread_error(const ouro_future *f)
 {
@@ -228,9 +234,9 @@ ouro_result ouro__take(ouro_future *f)
     f->flags |= OURO__READ;
     if (f->state != OURO_VALUE || !owns_object(f))
         return (ouro_result){f->result.n, f->state == OURO_VALUE ? f->result.ptr : NULL};
-    if ((f->flags & OURO__GRANT) && f->giver == &ouro__fds)
-        f->loop->ops.live_fds--;
     f->flags |= OURO__TAKEN;
+    if ((f->flags & OURO__GRANT) && f->giver->taken)
+        f->giver->taken(f->giver, f->loop);
     return f->result;
 }
 

@@ -47,6 +47,11 @@ enum {
 struct ouro__giver {
     /* Take @result back. Runs no user code. */
     void (*back)(struct ouro__giver *giver, ouro_loop *loop, ouro_result result);
+
+    /* Somebody took it: it will not come back. NULL: no matter. */
+    void (*taken)(struct ouro__giver *giver, ouro_loop *loop);
+
+    bool in_ptr; /* it is the result's ptr, so whoever awaits n alone leaves it */
 };
 
 struct ouro_future {

@@ -10,6 +10,8 @@
  */
 #include "errand.h"
 
+#include <ouro/thread.h>
+
 struct loop_call;
 
 /* What travels. */

@@ -165,12 +165,12 @@ static inline int ouro__future_check(const ouro_future *f)
     return f->loop->phase == OURO__CLOSED && f->state == OURO_PENDING ? -ESHUTDOWN : 0;
 }
 
-/* The value of a settled future for whoever awaited it; a descriptor goes along. */
+/* The value of a settled future for whoever awaited it; a descriptor or a lock goes along. */
 static inline int64_t ouro__future_value(ouro_future *f)
 {
     if (f->flags & OURO__TAKEN)
         return -EALREADY;
-    if (f->flags & OURO__GRANT)
+    if ((f->flags & OURO__GRANT) && !f->giver->in_ptr)
         return ouro__take(f).n;
     if (!(f->flags & OURO__IMMORTAL))
         f->flags |= OURO__READ;

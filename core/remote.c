@@ -253,7 +253,8 @@ int ouro_remote_new(ouro_future *f, ouro_remote **ret_remote)
         rc = -EINVAL;
     ouro_remote *r = rc == 0 ? remote_new(loop, 2) : NULL;
     if (!r) {
-        ouro_unref(f);
+        if (rc != -EXDEV && rc != -ECHILD && rc != -EPERM)
+            ouro_unref(f);
         return rc < 0 ? rc : -ENOMEM;
     }
     ouro__errand_begin(&r->errand, f);
