@@ -328,6 +328,8 @@ void ouro__watch(ouro_future *f, struct ouro__job *job)
 
 static const struct ouro__kind ready_kind = {.name = "ready", .size = sizeof(ouro_future)};
 
+static char *format_text(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
+
 static char *format_text(const char *format, va_list args)
 {
     va_list again;
