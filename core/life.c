@@ -60,6 +60,7 @@ static void init_lists(ouro_loop *loop)
     ouro__list_init(&loop->calls);
     ouro__list_init(&loop->cancelling);
     ouro__list_init(&loop->leavings);
+    ouro__list_init(&loop->errands);
     ouro__list_init(&loop->signals);
     ouro__list_init(&loop->processes);
 }
@@ -206,6 +207,7 @@ static void abandon(ouro_loop *loop)
             ouro__report_future(f, OURO_REPORT_ABANDONED, 0,
                                 "did not end before the deadline; its memory is leaked on purpose");
     }
+    ouro__errands_give_up(loop);
 }
 
 int ouro_loop_shutdown(ouro_loop *loop, ouro_ns grace)
@@ -332,6 +334,7 @@ static void run_last_destructors(ouro_loop *loop)
 {
     loop->running = true;
     loop->phase = OURO__SHUT;
+    ouro__errands_give_up(loop); /* begun since shutdown gave up */
     ouro__posts_close(loop, false);
     ouro__loop_bury(loop);
     /* What was given up is not run again: it may never end. */
