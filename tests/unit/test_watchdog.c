@@ -214,7 +214,7 @@ Test(watchdog, a_loop_that_does_not_run_is_not_blocked)
     begin_kernel();
     check_eq(start(SOON), 0);
     turn();
-    usleep(300000);
+    hold_for_a_while(NULL);
     check_eq(atomic_load(&told), 0);
     end();
 }
