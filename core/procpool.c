@@ -86,8 +86,7 @@ static int alone(void)
 
 static int pidfd_of(pid_t pid)
 {
-    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-    return fd < 0 ? -errno : fd;
+    return ouro__lift((int)syscall(SYS_pidfd_open, pid, 0));
 }
 
 static int connect_controls(ouro_procpool *pool, int theirs[])

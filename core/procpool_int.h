@@ -73,7 +73,11 @@ _Noreturn void ouro__worker_run(const struct ouro__worker_plan *plan, int socket
 /* Close every descriptor above standard error but the @count in @keep, which are sorted. */
 void ouro__close_others(const int *keep, int count);
 
-/* Two connected sockets, close-on-exec, neither in the place of a standard stream. 0 or -errno. */
+/* What a system call has returned, a descriptor or -1, moved out of the way of standard streams, which
+ * the program may have closed: workers must not take it for one. The descriptor or -errno. */
+int ouro__lift(int fd);
+
+/* Two connected sockets, close-on-exec and lifted. 0 or -errno. */
 int ouro__socket_pair(int type, int ends[2]);
 
 #endif

@@ -142,9 +142,10 @@ static void take_renewal(struct ouro__worker *w, int64_t n)
 static void renewed(struct ouro__job *step)
 {
     struct ouro__worker *w;
-    take_renewal(w, ended(step, &w));
+    int64_t n = ended(step, &w);
     if (w->stage == OURO__WORKER_RENEWING && asked(w))
         fail(w, -ECANCELED);
+    take_renewal(w, n);
     if (w->stage == OURO__WORKER_RENEWING && w->n == 0)
         send_request(w);
     else

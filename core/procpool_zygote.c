@@ -59,9 +59,10 @@ void ouro__close_others(const int *keep, int count)
     close_range(from, ~0u, 0);
 }
 
-/* Out of the way of standard streams, which a program may have closed. Consumes @fd. */
-static int lift(int fd)
+int ouro__lift(int fd)
 {
+    if (fd < 0)
+        return -errno;
     if (fd > STDERR_FILENO)
         return fd;
     int lifted = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
@@ -75,8 +76,8 @@ int ouro__socket_pair(int type, int ends[2])
     int raw[2];
     if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, raw) < 0)
         return -errno;
-    ends[0] = lift(raw[0]);
-    ends[1] = lift(raw[1]);
+    ends[0] = ouro__lift(raw[0]);
+    ends[1] = ouro__lift(raw[1]);
     if (ends[0] >= 0 && ends[1] >= 0)
         return 0;
     int rc = ends[0] < 0 ? ends[0] : ends[1];
@@ -215,7 +216,7 @@ static void listen_on(int parent, const int *controls, int count)
     sigset_t children;
     sigemptyset(&children);
     sigaddset(&children, SIGCHLD);
-    int fd = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+    int fd = ouro__lift(signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
     if (fd < 0)
         _exit(1); /* the program reads that from the sockets */
     zygote.count = count;

@@ -108,27 +108,16 @@ TaskTest(sem, one_release_may_serve_many)
     return 0;
 }
 
-static int64_t count_turns(void *arg)
+static void take_and_give(void)
 {
-    int *count = arg;
-    while (ouro_yield() == 0)
-        ++*count;
-    return -ECANCELED;
+    check_eq(ouro_sem_acquire(&s, 1), 0);
+    check_eq(ouro_sem_release(&s, 1), 0);
 }
 
 TaskTest(sem, permits_that_are_always_free_let_others_run_now_and_then)
 {
-    int count = 0;
     begin_with(1, 1);
-    ouro_future *other = ouro_spawn(count_turns, &count);
-    for (int i = 0; i < 1000; i++) {
-        check_eq(ouro_sem_acquire(&s, 1), 0);
-        check_eq(ouro_sem_release(&s, 1), 0);
-    }
-    check(count >= 5);
-    check(count <= 10);
-    check_eq(ouro_cancel(other), 1);
-    check_eq(ouro_await(other), -OURO_ECHILDCANCELLED);
+    check_others_run_beside(take_and_give);
     return 0;
 }
 
