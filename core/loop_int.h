@@ -86,6 +86,9 @@ struct ouro_loop {
     struct ouro__link calls;      /* calls that have not run */
     struct ouro__link cancelling; /* gathers whose children are still to be cancelled */
     struct ouro__link leavings;   /* what is to be done when scopes are left */
+    struct ouro__link errands;    /* whose work here another thread waits for */
+    struct ouro__link signals;    /* open streams of them */
+    struct ouro__link processes;  /* children that somebody holds on to, or that have not ended */
     struct ouro__locals *locals;  /* of the callback that runs, or of the loop */
     uint64_t pending;             /* futures that have not settled */
     uint64_t tasks;               /* of them, tasks */
@@ -285,7 +288,7 @@ int ouro__loop_drive(ouro_loop *loop, ouro_future *goal, void (*each)(ouro_loop 
 /* The opposite of the next, to stop for. */
 bool ouro__loop_is_quiet(const ouro_loop *loop);
 
-/* Whether anything is left that a turn could bring forward. */
+/* Whether anything is left that a turn could bring forward, but for what is in the background. */
 bool ouro__loop_alive(const ouro_loop *loop);
 
 /* Destroy and report what died since the last turn. */
@@ -314,6 +317,11 @@ void ouro__print_off_signal(ouro_loop *loop);
 
 /* watchdog.c: the loop is closed. @quietly: in the child of a fork, where there is no thread to end. */
 void ouro__watch_close(ouro_loop *loop, bool quietly);
+
+/* errand.c: whether @job waits on behalf of another thread; tell those who do that they need not wait any
+ * more: -ESHUTDOWN. */
+bool ouro__errand_waits(const struct ouro__job *job);
+void ouro__errands_give_up(ouro_loop *loop);
 
 /* call.c: take back every call that has not run. */
 void ouro__calls_cancel(ouro_loop *loop);

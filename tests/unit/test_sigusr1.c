@@ -20,7 +20,7 @@ static int64_t ask_for_it(void *arg)
     (void)arg;
     raise(SIGUSR1);
     raise(SIGUSR1);
-    return ouro_await(ouro_sleep(OURO_MS(2)));
+    return ouro_await(ouro_sleep(OURO_MS(100)));
 }
 
 static int print_on_signal(void)
