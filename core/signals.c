@@ -17,6 +17,7 @@
 #include "signals_int.h"
 
 #include <signal.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -248,7 +249,24 @@ static void left(struct ouro__waiter *w)
     signals_unref(s);
 }
 
-static const struct ouro__wait_kind signal_kind = {.name = "signal", .left = left};
+static void describe(const struct ouro__waiter *w, char *text, size_t size)
+{
+    const ouro_signals *s = w->of;
+    const char *separator = "";
+    *text = '\0';
+    for (int number = 1; number < _NSIG && size > 1; number++) {
+        if (sigismember(&s->watched, number) != 1)
+            continue;
+        const char *name = sigabbrev_np(number);
+        snprintf(text, size, "%s%s", separator, name ? name : "RT");
+        size -= strlen(text);
+        text += strlen(text);
+        separator = " or ";
+    }
+}
+
+static const struct ouro__wait_kind signal_kind = {
+    .name = "signal", .left = left, .describe = describe};
 
 /* One that comes again, without a wait. */
 static ouro_future *next_again(ouro_signals *s)
