@@ -212,8 +212,10 @@ ouro_future *ouro_process_communicate(ouro_process *p, const void *input, size_t
     if (rc < 0)
         return ouro__failed(rc);
     struct talk *t = talk_new(p, input, size);
-    if (!t)
+    if (!t) {
+        ouro__process_close_fds(p);
         return ouro__failed(-ENOMEM);
+    }
     return ouro_spawn_with(talk, t,
                            &(ouro_spawn_options){.name = "communicate", .arg_free = talk_free});
 }

@@ -39,6 +39,12 @@ int ouro__process_check(const ouro_process *p)
 
 /* ---- Life ------------------------------------------------------------------------------------------ */
 
+void ouro__process_close_fds(ouro_process *p)
+{
+    for (int i = 0; i < 3; i++)
+        ouro__close_fd(&p->fds[i]);
+}
+
 void ouro__process_unref(ouro_process *p)
 {
     assert(p->refs > 0);
@@ -224,8 +230,16 @@ static void began(ouro_process *p, const struct ouro__start *start)
     if (p->condemned)
         send_signal(p, SIGKILL);
     int rc = poll_it(p);
-    if (rc < 0)
-        ouro__serve_all(&p->line, rc);
+    if (rc == 0)
+        return;
+    ouro__serve_all(&p->line, rc);
+    ouro__report(p->loop,
+                 &(ouro_report){
+                     .kind = OURO_REPORT_UNREAD_ERROR,
+                     .error = rc,
+                     .what = "process",
+                     .message = "has begun, and will not be reaped unless it is waited for",
+                 });
 }
 
 /* The words of a start that failed with @rc. */
@@ -396,8 +410,9 @@ ouro_process *ouro_process_free(ouro_process *p)
         ouro__report_wrong_thread("process");
         return NULL;
     }
-    for (int i = 0; i < 3; i++)
-        ouro__close_fd(&p->fds[i]);
+    ouro__process_close_fds(p);
+    if (p->state == OURO__PROCESS_RUNS && p->loop->phase < OURO__SHUT)
+        poll_it(p); /* if there was no memory for that before */
     ouro__process_unref(p);
     return NULL;
 }

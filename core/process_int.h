@@ -71,6 +71,7 @@ struct ouro_process {
 /* 0, or why @p cannot be used here: -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN. */
 int ouro__process_check(const ouro_process *p);
 
+void ouro__process_close_fds(ouro_process *p);
 void ouro__process_unref(ouro_process *p);
 
 /* @loop is about to be closed: children go on without it. */

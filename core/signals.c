@@ -397,11 +397,10 @@ ouro_signals *ouro_signals_close(ouro_signals *s)
 
 /* ---- Once ------------------------------------------------------------------------------------------ */
 
-/* The wait has ended, and the watch with it: what came does not go back. */
+/* The wait has ended, and the watch with it: what nobody takes does not come again. */
 static ouro_future *watched_once(ouro_future *done, void *arg)
 {
-    if (done->flags & OURO__GRANT)
-        ouro__take(done);
+    (void)done;
     ouro_signals_close(arg);
     return NULL;
 }

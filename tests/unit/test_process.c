@@ -30,7 +30,8 @@ TestSuite(process, .timeout = 60);
 /* Whether this process has no child, dead or alive. */
 static bool has_no_child(void)
 {
-    return waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD;
+    siginfo_t info; /* looks, and leaves it to be waited for */
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
 }
 
 /* A task on the kernel, after which no child is left. */
@@ -539,6 +540,16 @@ ChildTest(free_does_not_kill_and_leaves_no_zombie)
     return 0;
 }
 
+ChildTest(one_that_nobody_waits_for_is_reaped_all_the_same)
+{
+    ouro_process *p = shell("exit 5");
+    until_no_child_is_left();
+    check(has_no_child());
+    check_eq(ouro_process_kill(p, 0), -ESRCH);
+    check_eq(wait_and_free(p), 5);
+    return 0;
+}
+
 ChildTest(an_unwanted_one_is_reaped_too)
 {
     const char *argv[] = {"true", NULL};
@@ -687,13 +698,12 @@ ChildTest(a_scope_kills_a_child_that_was_freed_and_leaves_others_alone)
 ChildTest(a_scope_that_is_left_while_its_child_is_being_started_leaves_none)
 {
     const char *argv[] = {"sleep", "1000", NULL}, *bad[] = {"/no/such/program", NULL};
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 30; i++) {
         ouro_scope scope;
         check_eq(ouro_scope_enter(&scope, NULL), 0);
         ouro_process_options opts = {.argv = i % 2 ? argv : bad, .scope = &scope};
         ouro_future *f = ouro_process_spawn(&opts);
-        for (int turns_before = i / 2; turns_before > 0; turns_before--)
-            check_eq(ouro_yield(), 0);
+        usleep((useconds_t)(i / 2 * 50)); /* the thread that starts it may be anywhere */
         check_eq(ouro_scope_exit(&scope, 0), 0);
         check(has_no_child());
         ouro_await(f);
@@ -739,6 +749,33 @@ ChildTest(a_cancelled_task_still_waits_for_the_child_its_scope_kills)
         check_eq(ouro_await(ouro_sleep(OURO_MS(1))), 0);
     check_eq(ouro_cancel(task), 1);
     check_eq(ouro_await(task), -OURO_ECHILDCANCELLED);
+    return 0;
+}
+
+static bool leaving;
+
+static int64_t leave_and_be_cancelled(void *arg)
+{
+    ouro_scope scope;
+    const char *argv[] = {"sleep", "1000", NULL};
+    (void)arg;
+    check_eq(ouro_scope_enter(&scope, NULL), 0);
+    ouro_process_free(spawn_with((ouro_process_options){.scope = &scope}, argv));
+    leaving = true;
+    int64_t rc = ouro_scope_exit(&scope, 0);
+    check(has_no_child());
+    check(ouro_cancel_reason() != NULL);
+    return rc;
+}
+
+ChildTest(a_cancel_does_not_end_the_wait_for_a_child_that_is_being_killed)
+{
+    leaving = false;
+    ouro_future *task = ouro_spawn(leave_and_be_cancelled, NULL);
+    while (!leaving)
+        check_eq(ouro_yield(), 0);
+    check_eq(ouro_cancel(task), 1);
+    check_eq(ouro_await(task), 0);
     return 0;
 }
 

@@ -507,19 +507,40 @@ static int watch_in_child(void)
     child_check(ouro_future_result(f).n == -ECHILD);
     child_check(ouro_loop_close(ouro_loop_current()) == 0);
     child_check(!is_blocked(SIGUSR1));
-    ouro_signals_close(parents);
     child_check(ouro_loop_new(NULL, &loop) == 0);
-    child_check(ouro_signals_open((int[]){SIGUSR1}, 1, &s) == 0);
-    raise(SIGUSR1);
-    child_check(ouro_loop_run_until(loop, ouro_signals_next(s)) == SIGUSR1);
+    child_check(ouro_signals_open((int[]){SIGUSR1, SIGUSR2}, 2, &s) == 0);
+    ouro_signals_close(parents);
+    raise(SIGUSR2);
+    child_check(ouro_loop_run_until(loop, ouro_signals_next(s)) == SIGUSR2);
+    child_check(ouro_signals_open((int[]){SIGUSR1}, 1, &s) == -EBUSY);
     ouro_signals_close(s);
     child_check(ouro_loop_close(loop) == 0);
     return 0;
 }
 
+static pthread_barrier_t barrier;
+
+/* A loop that the child of a fork cannot close. */
+static void *watch_meanwhile(void *arg)
+{
+    ouro_loop *loop = NULL;
+    (void)arg;
+    check_eq(ouro_loop_new(NULL, &loop), 0);
+    ouro_signals *s = watch(SIGUSR2);
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    ouro_signals_close(s);
+    check_eq(ouro_loop_close(loop), 0);
+    return NULL;
+}
+
 Test(signals, a_forked_child_watches_for_itself_and_disturbs_nobody)
 {
     char text[512];
+    pthread_t thread;
+    check_eq(pthread_barrier_init(&barrier, NULL, 2), 0);
+    check_eq(pthread_create(&thread, NULL, watch_meanwhile, NULL), 0);
+    pthread_barrier_wait(&barrier);
     begin_kernel();
     parents = watch(SIGUSR1);
     check_child(watch_in_child, text, sizeof text);
@@ -527,6 +548,8 @@ Test(signals, a_forked_child_watches_for_itself_and_disturbs_nobody)
     check_eq(ouro_loop_run_until(ouro_loop_current(), ouro_signals_next(parents)), SIGUSR1);
     ouro_signals_close(parents);
     end();
+    pthread_barrier_wait(&barrier);
+    check_eq(pthread_join(thread, NULL), 0);
 }
 
 KernelTest(signals, no_descriptor_is_emfile_and_watches_nothing)
