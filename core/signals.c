@@ -348,10 +348,9 @@ static int signals_new(ouro_loop *loop, const sigset_t *set, ouro_signals **ret_
     };
     sigemptyset(&s->returned);
     s->fd = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (s->fd >= 0) {
-        *ret_signals = s;
+    *ret_signals = s;
+    if (s->fd >= 0)
         return 0;
-    }
     int rc = -errno;
     signals_unref(s);
     return rc;
