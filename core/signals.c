@@ -367,7 +367,7 @@ int ouro_signals_open(const int *numbers, size_t n, ouro_signals **ret_signals)
         rc = claim_all(&set);
     if (rc < 0)
         return rc;
-    ouro_signals *s;
+    ouro_signals *s = NULL; /* gcc does not know that errno is set */
     rc = signals_new(loop, &set, &s);
     if (rc < 0) {
         disclaim(&set, _NSIG - 1, ouro__fork_generation + 1);
