@@ -28,8 +28,9 @@ static const struct ouro__kind failed_kind = {.name = "failed"};
 
 /* -EINVAL comes first: it also stands for a code that is missing here. */
 static ouro_future failures[] = {
-    FAILED(EINVAL), FAILED(ENOMEM),  FAILED(EPERM), FAILED(ECHILD),
-    FAILED(EXDEV),  FAILED(EDEADLK), FAILED(EBUSY), FAILED(ESHUTDOWN),
+    FAILED(EINVAL), FAILED(ENOMEM),   FAILED(EPERM), FAILED(ECHILD),
+    FAILED(EXDEV),  FAILED(EDEADLK),  FAILED(EBUSY), FAILED(ESHUTDOWN),
+    FAILED(EAGAIN), FAILED(EALREADY), FAILED(EPIPE), FAILED(EOWNERDEAD),
 };
 
 ouro_future *ouro__failed(int rc)
@@ -55,7 +56,7 @@ void ouro__future_init(ouro_future *f, ouro_loop *loop, const struct ouro__kind 
     f->result = (ouro_result){0, NULL};
     f->ptr_free = NULL;
     ouro__list_push(&loop->futures, &f->all);
-    f->origin = loop->debug ? ouro__origin_new() : NULL;
+    f->origin = loop->debug ? ouro__origin_new(ouro__loop_now(loop)) : NULL;
     loop->pending++;
     loop->futures_live++;
     loop->handles++;
@@ -99,7 +100,9 @@ static void forget_fd(struct ouro__giver *giver, ouro_loop *loop)
     loop->ops.live_fds--;
 }
 
-struct ouro__giver ouro__fds = {.back = close_fd, .taken = forget_fd};
+static const struct ouro__giver_kind fd_kind = {.back = close_fd, .taken = forget_fd};
+
+struct ouro__giver ouro__fds = {.kind = &fd_kind};
 
 static bool unread_error(const ouro_future *f)
 {
@@ -120,7 +123,7 @@ static void bury(ouro_future *f)
                                           : "failed, and nobody asked for its result");
     if (owns_object(f)) {
         if (f->flags & OURO__GRANT)
-            f->giver->back(f->giver, f->loop, f->result);
+            f->giver->kind->back(f->giver, f->loop, f->result);
         else if (f->result.ptr)
             f->ptr_free(f->result.ptr);
     }
@@ -195,7 +198,7 @@ void ouro_detach(ouro_future *f)
 static void give_back(ouro_future *f, int64_t n)
 {
     f->flags &= (uint16_t)~OURO__GRANT;
-    f->giver->back(f->giver, f->loop, (ouro_result){n, f->result.ptr});
+    f->giver->kind->back(f->giver, f->loop, (ouro_result){n, f->result.ptr});
     f->giver = NULL;
     f->result.ptr = NULL;
 }
@@ -235,8 +238,8 @@ ouro_result ouro__take(ouro_future *f)
     if (f->state != OURO_VALUE || !owns_object(f))
         return (ouro_result){f->result.n, f->state == OURO_VALUE ? f->result.ptr : NULL};
     f->flags |= OURO__TAKEN;
-    if ((f->flags & OURO__GRANT) && f->giver->taken)
-        f->giver->taken(f->giver, f->loop);
+    if ((f->flags & OURO__GRANT) && f->giver->kind->taken)
+        f->giver->kind->taken(f->giver, f->loop);
     return f->result;
 }
 
@@ -325,7 +328,7 @@ void ouro__watch(ouro_future *f, struct ouro__job *job)
 
 static const struct ouro__kind ready_kind = {.name = "ready", .size = sizeof(ouro_future)};
 
-static char *format_text(const char *format, va_list args)
+__attribute__((format(printf, 1, 0))) static char *format_text(const char *format, va_list args)
 {
     va_list again;
     va_copy(again, args);
@@ -376,17 +379,20 @@ void ouro__cancel_chain(ouro_future *f)
 
 /* Chains are followed in a loop and forks queue up, so that the depth of what waits for what costs no
  * stack: the caller may be a task with little of it. */
-void ouro__cancel(ouro_future *f)
+void ouro__cancel_from(ouro_loop *loop, ouro_future *f)
 {
-    if (f->flags & OURO__IMMORTAL)
-        return;
-    ouro_loop *loop = f->loop;
     ouro__cancel_chain(f);
     struct ouro__link *link;
     while ((link = ouro__list_pop(&loop->cancelling))) {
         struct ouro__job *fork = OURO__CONTAINER(link, struct ouro__job, link);
         fork->run(fork);
     }
+}
+
+void ouro__cancel(ouro_future *f)
+{
+    if (!(f->flags & OURO__IMMORTAL))
+        ouro__cancel_from(f->loop, f);
 }
 
 int ouro_cancel(ouro_future *f)
@@ -461,14 +467,18 @@ int ouro_on_done(ouro_future *f, ouro_done_fn *fn, void *arg)
     return 0;
 }
 
+/* Whether @job is that of somebody who would let a cancel end his wait, and not pass it on. */
+static bool looks_on(const struct ouro__job *job)
+{
+    return job->run == observer_run || ouro__task_joins(job) || ouro__gather_let_go(job) ||
+           ouro__wait_looks_on(job) || ouro__completions_look_on(job) || ouro__errand_waits(job);
+}
+
 bool ouro__future_is_awaited(const ouro_future *f)
 {
-    OURO__LIST_FOR (link, &f->waiters) {
-        struct ouro__job *job = OURO__CONTAINER(link, struct ouro__job, link);
-        if (job->run != observer_run && !ouro__task_joins(job) && !ouro__gather_let_go(job) &&
-            !ouro__errand_waits(job))
+    OURO__LIST_FOR (link, &f->waiters)
+        if (!looks_on(OURO__CONTAINER(link, struct ouro__job, link)))
             return true;
-    }
     return false;
 }
 

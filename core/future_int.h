@@ -28,6 +28,13 @@ struct ouro__kind {
     ouro_future *(*cancel)(ouro_future *f);
 
     bool combines; /* waits for other futures, and for nothing else */
+
+    /* What it is, for ouro_tasks_print(). NULL: its name says all there is. */
+    void (*describe)(const ouro_future *f, char *text, size_t size);
+
+    /* The @i-th of the futures that a pending @f waits for; NULL or settled: no longer. False beyond the
+     * last. NULL: it waits for none. */
+    bool (*part)(const ouro_future *f, size_t i, ouro_future **ret_part);
 };
 
 enum {
@@ -39,12 +46,15 @@ enum {
     OURO__KIND_1 = 1 << 5,       /* the next three mean what its kind says */
     OURO__KIND_2 = 1 << 6,
     OURO__KIND_3 = 1 << 7,
-    OURO__GRANT = 1 << 8, /* the result is owed back to `giver` unless somebody takes it */
+    OURO__GRANT = 1 << 8,       /* the result is owed back to `giver` unless somebody takes it */
+    OURO__MARK_2 = 1 << 9,      /* for walks that keep two sets */
+    OURO__BACKGROUND = 1 << 10, /* an operation that no loop runs for the sake of */
 };
 
-/* Who gave out what is no object but a state of its own: a descriptor, a lock, an item of a queue. An await
- * takes it along with the value; a result that nobody takes goes back. */
-struct ouro__giver {
+struct ouro__giver;
+
+/* What distinguishes giving out descriptors from giving out locks. */
+struct ouro__giver_kind {
     /* Take @result back. Runs no user code. */
     void (*back)(struct ouro__giver *giver, ouro_loop *loop, ouro_result result);
 
@@ -52,6 +62,12 @@ struct ouro__giver {
     void (*taken)(struct ouro__giver *giver, ouro_loop *loop);
 
     bool in_ptr; /* it is the result's ptr, so whoever awaits n alone leaves it */
+};
+
+/* Who gave out what is no object but a state of its own: a descriptor, a lock, an item of a queue. An await
+ * takes it along with the value; a result that nobody takes goes back. */
+struct ouro__giver {
+    const struct ouro__giver_kind *kind;
 };
 
 struct ouro_future {
@@ -134,6 +150,10 @@ bool ouro__future_is_awaited(const ouro_future *f);
 /* Whether @job is that of a gather which has settled and left this child to itself. */
 bool ouro__gather_let_go(const struct ouro__job *job);
 
+/* Whether @job is that of an ouro_wait(), or of an iteration: these cancel nothing. */
+bool ouro__wait_looks_on(const struct ouro__job *job);
+bool ouro__completions_look_on(const struct ouro__job *job);
+
 /* Have @job run in the turn after @f has settled. */
 void ouro__watch(ouro_future *f, struct ouro__job *job);
 
@@ -141,8 +161,12 @@ void ouro__watch(ouro_future *f, struct ouro__job *job);
 void ouro__cancel(ouro_future *f);
 
 /* The same for one of several that a future waits for: to be called from a job in the loop's list
- * `cancelling`, where a kind's cancel() puts it when it has more than one to pass the request on to. */
+ * `cancelling`, where a kind's cancel() puts it when it has more than one to pass the request on to. NULL is
+ * none. */
 void ouro__cancel_chain(ouro_future *f);
+
+/* The same, and then those jobs. */
+void ouro__cancel_from(ouro_loop *loop, ouro_future *f);
 
 /* Read and take without the checks; @f has settled. */
 ouro_result ouro__take(ouro_future *f);

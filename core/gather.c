@@ -8,14 +8,7 @@
  * No memory is the only failure, and then no child is left running unattended.
  */
 #include "loop_int.h"
-
-struct gather;
-
-struct child {
-    struct ouro__job job;
-    ouro_future *f; /* a reference */
-    struct gather *gather;
-};
+#include "several.h"
 
 struct gather {
     ouro_future f;
@@ -27,7 +20,7 @@ struct gather {
     bool child_cancelled; /* by somebody else */
     bool stopping;        /* the children have been cancelled by us */
     ouro_gather_mode mode;
-    struct child *children; /* gone when the last is in */
+    struct ouro__part *children; /* gone when the last is in */
 };
 
 static bool asked(const struct gather *g)
@@ -37,12 +30,7 @@ static bool asked(const struct gather *g)
 
 static int64_t outcome(const struct gather *g, const ouro_future *f)
 {
-    if (f->state == OURO_PENDING)
-        return -EAGAIN;
-    if (f->result.n != -ECANCELED)
-        return f->result.n;
-    bool ours = f->state == OURO_CANCELLED && (g->stopping || asked(g));
-    return ours ? -ECANCELED : -OURO_ECHILDCANCELLED;
+    return f->state == OURO_PENDING ? -EAGAIN : ouro__outcome(f, g->stopping || asked(g));
 }
 
 /* Fill the caller's array for the last time. Objects go along only with success. */
@@ -50,6 +38,8 @@ static void deliver(struct gather *g, bool success)
 {
     for (size_t i = 0; g->results && i < g->n; i++) {
         ouro_future *f = g->children[i].f;
+        if (!f)
+            continue;
         if (g->results[i].n == -EAGAIN) /* its job has not run, but it may have settled */
             g->results[i].n = outcome(g, f);
         if (success && f->state == OURO_VALUE && !(f->flags & OURO__TAKEN))
@@ -77,9 +67,7 @@ static void finish(struct gather *g)
         else
             settle(g, OURO_VALUE, 0);
     }
-    for (size_t i = 0; i < g->n; i++)
-        ouro__unref(g->children[i].f);
-    ouro__slab_free(&g->f.loop->slab, g->children, g->n * sizeof(struct child));
+    ouro__parts_free(g->f.loop, g->children, g->n);
     ouro__unref(&g->f);
 }
 
@@ -87,7 +75,8 @@ static void stop_children(struct gather *g)
 {
     g->stopping = true;
     for (size_t i = 0; i < g->n; i++)
-        ouro__cancel(g->children[i].f);
+        if (g->children[i].f)
+            ouro__cancel(g->children[i].f);
 }
 
 static void child_failed(struct gather *g, int64_t n)
@@ -107,14 +96,18 @@ static void child_failed(struct gather *g, int64_t n)
 
 static void child_settled(struct ouro__job *job)
 {
-    struct child *child = OURO__CONTAINER(job, struct child, job);
-    struct gather *g = child->gather;
+    struct ouro__part *child = ouro__part_of(job);
+    struct gather *g = child->whole;
     ouro_future *f = child->f;
     int64_t n = outcome(g, f);
     if (!(f->flags & OURO__IMMORTAL))
         f->flags |= OURO__READ;
     if (g->results)
         g->results[child - g->children].n = n;
+    if (!f->result.ptr && !(f->flags & OURO__GRANT)) {
+        child->f = NULL; /* now, while its memory is in the cache */
+        ouro__unref(f);
+    }
     if (n < 0)
         child_failed(g, n);
     if (--g->unfinished == 0)
@@ -124,14 +117,14 @@ static void child_settled(struct ouro__job *job)
 bool ouro__gather_let_go(const struct ouro__job *job)
 {
     return job->run == child_settled &&
-           OURO__CONTAINER(job, const struct child, job)->gather->f.state != OURO_PENDING;
+           ((struct gather *)ouro__part_of(job)->whole)->f.state != OURO_PENDING;
 }
 
 static void cancel_children(struct ouro__job *fork)
 {
     struct gather *g = OURO__CONTAINER(fork, struct gather, fork);
     for (size_t i = 0; i < g->n; i++)
-        if (!(g->children[i].f->flags & OURO__IMMORTAL))
+        if (g->children[i].f && !(g->children[i].f->flags & OURO__IMMORTAL))
             ouro__cancel_chain(g->children[i].f);
 }
 
@@ -142,39 +135,16 @@ static ouro_future *gather_cancel(ouro_future *f)
     return NULL;
 }
 
-/* Futures that are in @fs for a second time get a reference of their own: a caller with one reference
- * gave just that one. */
-static void adopt(struct gather *g, ouro_future *const *fs)
+static void gather_describe(const ouro_future *f, char *text, size_t size)
 {
-    for (size_t i = 0; i < g->n; i++) {
-        struct child *child = &g->children[i];
-        *child = (struct child){.job = {.run = child_settled}, .f = fs[i], .gather = g};
-        if (fs[i]->flags & OURO__MARK)
-            ouro__ref(fs[i]);
-        else if (!(fs[i]->flags & OURO__IMMORTAL))
-            fs[i]->flags |= OURO__MARK;
-        if (g->results)
-            g->results[i] = (ouro_result){-EAGAIN, NULL};
-    }
-    for (size_t i = 0; i < g->n; i++) {
-        if (!(fs[i]->flags & OURO__IMMORTAL))
-            fs[i]->flags &= (uint16_t)~OURO__MARK;
-        ouro__watch(fs[i], &g->children[i].job);
-    }
+    const struct gather *g = OURO__CONTAINER(f, const struct gather, f);
+    snprintf(text, size, "gather, %zu of %zu done", g->n - g->unfinished, g->n);
 }
 
-static int check(ouro_future *const *fs, size_t n, ouro_gather_mode mode)
+static bool gather_part(const ouro_future *f, size_t i, ouro_future **ret_part)
 {
-    if ((!fs && n) || mode > OURO_GATHER_FIRST_ERROR)
-        return -EINVAL;
-    for (size_t i = 0; i < n; i++) {
-        int rc = ouro__future_check(fs[i]);
-        if (rc < 0)
-            return rc;
-        if (fs[i] == ouro_task_current())
-            return -EDEADLK;
-    }
-    return 0;
+    const struct gather *g = OURO__CONTAINER(f, const struct gather, f);
+    return ouro__parts_at(g->children, g->n, i, ret_part);
 }
 
 static const struct ouro__kind gather_kind = {
@@ -182,13 +152,13 @@ static const struct ouro__kind gather_kind = {
     .size = sizeof(struct gather),
     .cancel = gather_cancel,
     .combines = true,
+    .describe = gather_describe,
+    .part = gather_part,
 };
 
 static struct gather *gather_new(ouro_loop *loop, size_t n)
 {
-    if (n > SIZE_MAX / sizeof(struct child))
-        return NULL;
-    struct child *children = ouro__slab_alloc(&loop->slab, n * sizeof(*children));
+    struct ouro__part *children = ouro__parts_new(loop, n);
     if (!children)
         return NULL;
     struct gather *g = ouro__future_new(loop, &gather_kind);
@@ -203,39 +173,6 @@ static struct gather *gather_new(ouro_loop *loop, size_t n)
     return g;
 }
 
-/* Whether @f is one that a refused gather can and must give up. The current task is not: it is more likely
- * borrowed than given. */
-static bool ours(const ouro_future *f)
-{
-    return ouro__future_check(f) == 0 && !(f->flags & OURO__IMMORTAL) && f != ouro_task_current();
-}
-
-/* There will be no gather: cancel the children, in a task wait until they have settled, since their memory
- * may be on its stack, and give up their references. Another loop's futures are left alone. */
-static ouro_future *refuse(ouro_future *const *fs, size_t n, int rc)
-{
-    struct ouro__task *task = ouro__this_loop->task;
-    for (size_t i = 0; i < n; i++) {
-        if (!ours(fs[i]))
-            continue;
-        if (fs[i]->flags & OURO__MARK)
-            ouro__ref(fs[i]); /* given twice, with one reference */
-        fs[i]->flags |= OURO__MARK;
-        ouro__cancel(fs[i]);
-    }
-    for (size_t i = 0; i < n; i++)
-        if (ours(fs[i])) /* before the first wait: others may gather them meanwhile */
-            fs[i]->flags &= (uint16_t)~OURO__MARK;
-    for (size_t i = 0; i < n; i++) {
-        if (!ours(fs[i]))
-            continue;
-        if (task)
-            ouro__task_wait(task, fs[i]);
-        ouro__unref(fs[i]);
-    }
-    return ouro__failed(rc);
-}
-
 ouro_future *ouro_gather(ouro_future *const *fs, size_t n, ouro_gather_mode mode,
                          ouro_result *results)
 {
@@ -243,20 +180,23 @@ ouro_future *ouro_gather(ouro_future *const *fs, size_t n, ouro_gather_mode mode
     int rc = ouro__loop_here(&loop);
     if (rc < 0)
         return ouro__failed(rc);
-    rc = check(fs, n, mode);
+    rc = mode > OURO_GATHER_FIRST_ERROR ? -EINVAL : ouro__several_check(fs, n);
     if (rc < 0)
-        return refuse(fs, fs ? n : 0, rc);
+        return ouro__several_refuse(fs, n, rc);
     if (n == 0)
         return ouro_ready(0);
     struct gather *g = gather_new(loop, n);
     if (!g)
-        return refuse(fs, n, -ENOMEM);
+        return ouro__several_refuse(fs, n, -ENOMEM);
     g->mode = mode;
     g->results = results;
     g->error = 0;
     g->child_cancelled = false;
     g->stopping = false;
     g->fork = (struct ouro__job){.run = cancel_children};
-    adopt(g, fs);
+    for (size_t i = 0; results && i < n; i++)
+        results[i] = (ouro_result){-EAGAIN, NULL};
+    ouro__parts_take(g->children, fs, n);
+    ouro__parts_watch(g->children, n, child_settled, g);
     return &g->f;
 }

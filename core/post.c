@@ -25,26 +25,32 @@ bool ouro__posts_waiting(ouro_loop *loop)
     return atomic_load(&loop->posts) != NULL;
 }
 
-void ouro__posts_take(ouro_loop *loop)
+/* Take all there are, oldest first, and leave @mark. */
+static struct ouro__post *take_all(ouro_loop *loop, struct ouro__post *mark)
 {
-    if (!atomic_load_explicit(&loop->posts, memory_order_relaxed))
-        return;
-    struct ouro__post *newest = atomic_exchange(&loop->posts, NULL);
+    struct ouro__post *newest = atomic_exchange(&loop->posts, mark);
     struct ouro__post *oldest = NULL;
-    while (newest) {
+    while (newest && newest != &closed) {
         struct ouro__post *next = newest->next;
         newest->next = oldest;
         oldest = newest;
         newest = next;
     }
-    for (; oldest; oldest = oldest->next)
-        ouro__ready(loop, &oldest->job);
+    return oldest;
+}
+
+void ouro__posts_take(ouro_loop *loop)
+{
+    if (!atomic_load_explicit(&loop->posts, memory_order_relaxed))
+        return;
+    for (struct ouro__post *post = take_all(loop, NULL); post; post = post->next)
+        ouro__ready(loop, &post->job);
 }
 
 void ouro__posts_close(ouro_loop *loop, bool quietly)
 {
-    struct ouro__post *post = atomic_exchange(&loop->posts, &closed);
-    while (post && post != &closed) {
+    struct ouro__post *post = take_all(loop, &closed);
+    while (post) {
         struct ouro__post *next = post->next;
         post->drop(post, quietly);
         post = next;
@@ -62,7 +68,8 @@ static void rouse(ouro_loop *loop)
 
 int ouro__post(ouro_loop *loop, struct ouro__post *post)
 {
-    post->next = atomic_load_explicit(&loop->posts, memory_order_relaxed);
+    /* Acquired, since who is refused goes on with what the loop left. */
+    post->next = atomic_load_explicit(&loop->posts, memory_order_acquire);
     do {
         if (post->next == &closed)
             return -ESHUTDOWN;

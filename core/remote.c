@@ -46,7 +46,7 @@ static bool owes(const ouro_remote *r)
     const struct ouro__outcome *o = &r->errand.outcome;
     bool claimed = atomic_load(&r->claimed);
     if (o->grant)
-        return !claimed || o->giver->taken;
+        return !claimed || o->giver->kind->taken;
     return !claimed && o->ptr_free && o->result.ptr;
 }
 
@@ -57,9 +57,9 @@ static void settle_up(ouro_remote *r)
     if (!o->grant)
         o->ptr_free(o->result.ptr);
     else if (atomic_load(&r->claimed))
-        o->giver->taken(o->giver, loop);
+        o->giver->kind->taken(o->giver, loop);
     else
-        o->giver->back(o->giver, loop, o->result);
+        o->giver->kind->back(o->giver, loop, o->result);
 }
 
 /* The loop is closed, and what gave out locks and the like has gone with it. */
@@ -157,7 +157,7 @@ int64_t ouro_remote_wait(ouro_remote *r, ouro_ns limit)
     if (rc < 0)
         return rc;
     const struct ouro__outcome *o = &r->errand.outcome;
-    if (o->grant && !o->giver->in_ptr)
+    if (o->grant && !o->giver->kind->in_ptr)
         atomic_store(&r->claimed, true);
     return o->result.n;
 }

@@ -6,7 +6,7 @@
  * writes to standard error, which is the one place where the library speaks on its own; a program that
  * wants it elsewhere, or nowhere, sets its own.
  */
-#include "loop_int.h"
+#include "pool_int.h"
 
 #include <execinfo.h>
 #include <stdio.h>
@@ -24,11 +24,14 @@ void ouro__frames_prepare(void)
     ouro__frames(&frame, 1);
 }
 
-struct ouro__origin *ouro__origin_new(void)
+struct ouro__origin *ouro__origin_new(ouro_ns now)
 {
     struct ouro__origin *origin = ouro__alloc(sizeof(*origin));
-    if (origin)
-        origin->count = ouro__frames(origin->frames, OURO__FRAMES);
+    if (!origin)
+        return NULL;
+    origin->born = now;
+    origin->place = NULL;
+    origin->count = ouro__frames(origin->frames, OURO__FRAMES);
     return origin;
 }
 
@@ -44,11 +47,12 @@ void ouro__report(ouro_loop *loop, const ouro_report *report)
 
 void ouro__report_future(ouro_future *f, ouro_report_kind kind, int64_t error, const char *message)
 {
+    const char *name = ouro_task_name(f);
     ouro_report report = {
         .kind = kind,
         .error = error,
         .what = f->kind->name,
-        .name = ouro_task_name(f),
+        .name = name ? name : ouro__job_name(f),
         .message = message,
         .frames = f->origin ? f->origin->frames : NULL,
         .frame_count = f->origin ? f->origin->count : 0,

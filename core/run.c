@@ -79,7 +79,9 @@ int64_t ouro_run(ouro_task_fn *main, void *arg, const ouro_run_options *opts)
     int rc = ouro_loop_new(&opts->loop, &loop);
     if (rc < 0)
         return rc;
+    ouro__print_on_signal(loop);
     int64_t result = run_main(loop, ouro__main_spawn(main, arg, opts), opts);
+    ouro__print_off_signal(loop);
     ouro_loop_close(loop);
     return result;
 }

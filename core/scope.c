@@ -8,9 +8,9 @@
  */
 #include "loop_int.h"
 
-const char *ouro__task_cancelled(const struct ouro__task *task)
+const char *ouro__scope_cancelled(const struct ouro__task *task, const ouro_scope *scope)
 {
-    for (const ouro_scope *scope = task->scope; scope; scope = scope->outer) {
+    for (; scope; scope = scope->outer) {
         if (scope->flags & OURO__SCOPE_CANCELLED)
             return scope->reason;
         if (scope->flags & OURO__SCOPE_SHIELD)
@@ -19,13 +19,28 @@ const char *ouro__task_cancelled(const struct ouro__task *task)
     return task->f.flags & OURO__CANCEL_ASKED ? task->cancel_reason : NULL;
 }
 
-static void cancel(ouro_scope *scope, const char *reason)
+const char *ouro__task_cancelled(const struct ouro__task *task)
+{
+    return ouro__scope_cancelled(task, task->scope);
+}
+
+void ouro__scopes_tell_groups(struct ouro__task *task)
+{
+    for (ouro_scope *scope = task->scope; scope; scope = scope->outer) {
+        if (!(scope->flags & OURO__SCOPE_GROUP))
+            continue;
+        const char *reason = ouro__scope_cancelled(task, scope);
+        if (reason)
+            ouro__group_tell(scope, reason);
+    }
+}
+
+void ouro__scope_cancel(ouro_scope *scope, const char *reason)
 {
     scope->flags |= OURO__SCOPE_CANCELLED;
     scope->reason = reason;
     ouro_future *next = ouro__task_interrupt(ouro__task_of(scope->task));
-    if (next)
-        ouro__cancel(next);
+    ouro__cancel_from(scope->task->loop, next);
 }
 
 /* A scope's deadline. Not in the scope itself: a body may return without leaving it, and what it was is
@@ -45,7 +60,7 @@ static void expire(struct ouro__timer *timer)
     if (scope->flags & OURO__SCOPE_CANCELLED)
         return;
     scope->flags |= OURO__SCOPE_EXPIRED;
-    cancel(scope, "deadline");
+    ouro__scope_cancel(scope, "deadline");
 }
 
 static struct deadline *deadline_new(ouro_loop *loop, ouro_scope *scope, ouro_ns when)
@@ -157,7 +172,7 @@ int ouro_scope_cancel(ouro_scope *scope, const char *reason)
         return rc;
     if (scope->flags & OURO__SCOPE_CANCELLED)
         return 0;
-    cancel(scope, reason ? reason : "cancelled");
+    ouro__scope_cancel(scope, reason ? reason : "cancelled");
     return 1;
 }
 

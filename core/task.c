@@ -8,7 +8,7 @@
  * settled. A task cancelled before it started never gets a stack; one for which there is no memory
  * fails with -ENOMEM as if its body had returned that.
  */
-#include "loop_int.h"
+#include "pool_int.h"
 
 #define DEFAULT_STACK ((size_t)64 << 10)
 #define MIN_STACK     ((size_t)1 << OURO__STACK_MIN_LOG)
@@ -51,7 +51,7 @@ static void note_slow_step(ouro_loop *loop)
 /* The task that the loop would resume next, if nothing has to happen in between. */
 static struct ouro__task *next_task(ouro_loop *loop)
 {
-    if (loop->debug || loop->eager)
+    if (loop->stepwise || loop->eager)
         return NULL;
     if (ouro__list_empty(&loop->batch) && !ouro__loop_short_turn(loop))
         return NULL;
@@ -105,7 +105,7 @@ static void finish(struct ouro__task *task)
     ouro__locals_unref(loop, task->locals);
     task->locals = NULL;
     int64_t n = f->result.n;
-    if (n < 0 && f->ptr_free)
+    if (n < 0) /* where an error has its words, if any */
         set_object(f, NULL, NULL);
     loop->tasks--;
     if (n == -ECANCELED && (f->flags & OURO__CANCEL_ASKED))
@@ -186,6 +186,7 @@ static void run(struct ouro__job *job)
 
 ouro_future *ouro__task_interrupt(struct ouro__task *task)
 {
+    ouro__scopes_tell_groups(task);
     if (task->flags & OURO__TASK_IN_LINE) {
         if (ouro__task_cancelled(task))
             ouro__waiter_give_up(task->in_line);
@@ -203,10 +204,15 @@ ouro_future *ouro__task_interrupt(struct ouro__task *task)
     return NULL;
 }
 
+const struct ouro__task *ouro__task_of_job(const struct ouro__job *job)
+{
+    return job->run == run ? OURO__CONTAINER(job, const struct ouro__task, job) : NULL;
+}
+
 bool ouro__task_joins(const struct ouro__job *job)
 {
-    return job->run == run &&
-           (OURO__CONTAINER(job, const struct ouro__task, job)->flags & OURO__TASK_JOINING);
+    const struct ouro__task *task = ouro__task_of_job(job);
+    return task && (task->flags & OURO__TASK_JOINING);
 }
 
 static ouro_future *task_cancel(ouro_future *f)
@@ -224,10 +230,24 @@ void ouro__task_cancel(struct ouro__task *task, const char *reason)
     ouro__cancel(&task->f);
 }
 
+static void task_describe(const ouro_future *f, char *text, size_t size)
+{
+    snprintf(text, size, "task '%s'", ouro_task_name(f));
+}
+
+static bool task_part(const ouro_future *f, size_t i, ouro_future **ret_part)
+{
+    const struct ouro__task *task = OURO__CONTAINER(f, const struct ouro__task, f);
+    *ret_part = task->flags & OURO__TASK_IN_LINE ? NULL : task->awaiting;
+    return i == 0;
+}
+
 const struct ouro__kind ouro__task_kind = {
     .name = "task",
     .size = sizeof(struct ouro__task),
     .cancel = task_cancel,
+    .describe = task_describe,
+    .part = task_part,
 };
 
 /* ---- Spawning -------------------------------------------------------------------------------------------- */
@@ -259,7 +279,8 @@ static struct ouro__task *task_new(ouro_loop *loop, ouro_task_fn *fn, void *arg,
     return task;
 }
 
-static ouro_future *spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts)
+ouro_future *ouro__spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts,
+                         const void *place)
 {
     ouro_loop *loop;
     int rc = fn && opts->stack_size <= MAX_STACK ? ouro__loop_for_work(&loop) : -EINVAL;
@@ -268,6 +289,8 @@ static ouro_future *spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options 
     struct ouro__task *task = task_new(loop, fn, arg, opts);
     if (!task)
         return ouro__failed(-ENOMEM);
+    if (task->f.origin)
+        task->f.origin->place = place;
     if (opts->eager) {
         loop->eager++;
         run(&task->job);
@@ -278,18 +301,24 @@ static ouro_future *spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options 
     return &task->f;
 }
 
-ouro_future *ouro_spawn_with(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts)
+static ouro_future *spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts,
+                          const void *place)
 {
     static const ouro_spawn_options defaults;
-    ouro_future *f = spawn(fn, arg, opts ? opts : &defaults);
+    ouro_future *f = ouro__spawn(fn, arg, opts ? opts : &defaults, place);
     if ((f->flags & OURO__IMMORTAL) && opts && opts->arg_free)
         opts->arg_free(arg);
     return f;
 }
 
+ouro_future *ouro_spawn_with(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts)
+{
+    return spawn(fn, arg, opts, __builtin_return_address(0));
+}
+
 ouro_future *ouro_spawn(ouro_task_fn *fn, void *arg)
 {
-    return ouro_spawn_with(fn, arg, NULL);
+    return spawn(fn, arg, NULL, __builtin_return_address(0));
 }
 
 /* ---- About the current task ---------------------------------------------------------------------------- */
@@ -311,7 +340,7 @@ int64_t ouro_task_return(void *ptr, ouro_free_fn *ptr_free)
 {
     ouro_loop *loop;
     if (ouro__loop_here(&loop) < 0 || !loop->task)
-        return -EPERM;
+        return ouro__job_return(ptr, ptr_free);
     set_object(&loop->task->f, ptr, ptr_free);
     return 0;
 }

@@ -102,6 +102,9 @@ struct ouro__kernel_options {
 int ouro__kernel_driver_new(const struct ouro__kernel_options *options,
                             struct ouro__driver **ret_driver);
 
+/* The kernel's name of an operation, in small letters; NULL for those we have not heard of. */
+const char *ouro__op_name(unsigned op);
+
 /* One or two sentences on why a ring could not be had, with what would help. Like snprintf(). */
 size_t ouro__ring_explain(int rc, char *buf, size_t size);
 

@@ -171,3 +171,18 @@ double bench_in_child(bench_round *round, const void *arg)
     close(fds[0]);
     return figure;
 }
+
+double bench_resident(void)
+{
+    char line[128];
+    long kib = -1;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && fgets(line, sizeof line, status))
+        if (sscanf(line, "VmRSS: %ld", &kib) == 1)
+            break;
+    if (status)
+        fclose(status);
+    if (kib < 0)
+        bench_fail("/proc/self/status has no VmRSS");
+    return (double)kib * 1024.0;
+}

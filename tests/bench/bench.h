@@ -91,6 +91,9 @@ ouro_future *bench_nop(void);
 /* One round in a process of its own, where no earlier round has used memory. */
 double bench_in_child(bench_round *round, const void *arg);
 
+/* Bytes of memory that the process has in use now. */
+double bench_resident(void);
+
 /* End the program unless @rc is a success. */
 void bench_check(int64_t rc, const char *what);
 

@@ -12,7 +12,6 @@
 #define _GNU_SOURCE 1
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -27,21 +26,6 @@
 #define THREADS 1000u
 #define ASLEEP  OURO_SEC(100000)
 
-static double resident_bytes(void)
-{
-    char line[128];
-    long kib = -1;
-    FILE *status = fopen("/proc/self/status", "r");
-    while (status && fgets(line, sizeof line, status))
-        if (sscanf(line, "VmRSS: %ld", &kib) == 1)
-            break;
-    if (status)
-        fclose(status);
-    if (kib < 0)
-        bench_fail("/proc/self/status has no VmRSS");
-    return (double)kib * 1024.0;
-}
-
 /* ---- ouro ------------------------------------------------------------------------------------------- */
 
 /* Sleeping objects are simply left behind: the process ends after the round. */
@@ -52,11 +36,11 @@ static double grow(ouro_future *(*make)(void))
     bench_check(ouro_loop_new(&opts, &loop), "ouro_loop_new");
     ouro_detach(make());
     ouro_loop_step(loop, 0);
-    double before = resident_bytes();
+    double before = bench_resident();
     for (unsigned i = 0; i < MANY; i++)
         ouro_detach(make());
     ouro_loop_step(loop, 0); /* tasks run up to their sleep */
-    return (resident_bytes() - before) / MANY;
+    return (bench_resident() - before) / MANY;
 }
 
 static int64_t sleep_in_task(void *arg)
@@ -111,13 +95,13 @@ static double grow_uv(const void *arg)
     (void)arg;
     uv_loop_t loop;
     bench_check(uv_loop_init(&loop), "uv_loop_init");
-    double before = resident_bytes();
+    double before = bench_resident();
     for (unsigned i = 0; i < MANY; i++) {
         uv_timer_t *timer = bench_alloc(sizeof *timer);
         uv_timer_init(&loop, timer);
         uv_timer_start(timer, never, ASLEEP / OURO_MS(1), 0);
     }
-    return (resident_bytes() - before) / MANY;
+    return (bench_resident() - before) / MANY;
 }
 
 static double uv_sleeping(const void *arg)
@@ -143,12 +127,12 @@ static double grow_threads(const void *arg)
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, 64 * 1024);
     pthread_barrier_init(&started, NULL, THREADS + 1);
-    double before = resident_bytes();
+    double before = bench_resident();
     for (unsigned i = 0; i < THREADS; i++)
         if (pthread_create(&thread, &attr, sleep_in_thread, NULL) != 0)
             bench_fail("no %u threads", THREADS);
     pthread_barrier_wait(&started);
-    return (resident_bytes() - before) / THREADS;
+    return (bench_resident() - before) / THREADS;
 }
 
 static double threads(const void *arg)

@@ -13,6 +13,7 @@
 #include "harness.h"
 
 #include <dirent.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -27,19 +28,35 @@ static unsigned fds_before;
 static struct kept_report reports[REPORTS_MAX];
 static bool taken[REPORTS_MAX];
 static size_t report_count;
+static bool is_child;
+
+/* Criterion cannot be told from a child of the test's process: there it is the exit status that tells. */
+static void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void fail(const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (!is_child)
+        cr_assert_fail("%s", text);
+    dprintf(STDERR_FILENO, "%s\n", text);
+    _exit(1);
+}
 
 void harness_check(int holds, const char *file, int line, const char *condition)
 {
     if (!holds)
-        cr_assert_fail("%s:%d: not so: %s", file, line, condition);
+        fail("%s:%d: not so: %s", file, line, condition);
 }
 
 void harness_check_eq(int64_t got, int64_t want, const char *file, int line, const char *got_text,
                       const char *want_text)
 {
     if (got != want)
-        cr_assert_fail("%s:%d: %s is %lld, not %s (%lld)", file, line, got_text, (long long)got,
-                       want_text, (long long)want);
+        fail("%s:%d: %s is %lld, not %s (%lld)", file, line, got_text, (long long)got, want_text,
+             (long long)want);
 }
 
 void harness_check_text(const char *got, const char *want, const char *file, int line,
@@ -47,8 +64,8 @@ void harness_check_text(const char *got, const char *want, const char *file, int
 {
     bool same = got && want ? strcmp(got, want) == 0 : got == want;
     if (!same)
-        cr_assert_fail("%s:%d: %s is \"%s\", not \"%s\"", file, line, got_text,
-                       got ? got : "(null)", want ? want : "(null)");
+        fail("%s:%d: %s is \"%s\", not \"%s\"", file, line, got_text, got ? got : "(null)",
+             want ? want : "(null)");
 }
 
 void harness_child_failed(const char *file, int line, const char *condition)
@@ -114,9 +131,8 @@ static void check_no_report(void)
 {
     for (size_t i = 0; i < report_count; i++)
         if (!taken[i] && reports[i].kind != OURO_REPORT_STACK)
-            cr_assert_fail("unexpected report %d about %s \"%s\": %s (%lld)", (int)reports[i].kind,
-                           reports[i].what, reports[i].name, reports[i].message,
-                           (long long)reports[i].error);
+            fail("unexpected report %d about %s \"%s\": %s (%lld)", (int)reports[i].kind,
+                 reports[i].what, reports[i].name, reports[i].message, (long long)reports[i].error);
 }
 
 /* ---- The loop ------------------------------------------------------------------------------------ */
@@ -135,7 +151,7 @@ void begin_kernel_with(const ouro_loop_options *opts)
     if (rc < 0) {
         char why[256];
         ouro_explain(rc, why, sizeof why);
-        cr_assert_fail("no loop: %s", why);
+        fail("no loop: %s", why);
     }
     began();
 }
@@ -258,6 +274,7 @@ int in_child(int (*fn)(void), char *text, size_t size)
     pid_t child = fork();
     check(child >= 0);
     if (child == 0) {
+        is_child = true;
         if (text)
             dup2(ends[1], STDERR_FILENO);
         close(ends[0]);

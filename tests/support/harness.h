@@ -86,7 +86,8 @@ void live(void *arg);
 void die(void *arg);
 
 /* A child process that runs @fn and exits with what it returns, without anything Criterion would do at
- * its exit. Gives the status of waitpid(2). With @text, what it writes on standard error. */
+ * its exit. Gives the status of waitpid(2). With @text, what it writes on standard error. A check that fails
+ * there ends it with 1. */
 int in_child(int (*fn)(void), char *text, size_t size);
 
 /* The same for a child that must exit with 0; what it wrote is shown if it does not. */
@@ -136,6 +137,17 @@ void harness_child_failed(const char *file, int line, const char *condition);
     Test(suite, name)                                \
     {                                                \
         begin_fake();                                \
+        check_eq(run_main(suite##_##name, NULL), 0); \
+        end();                                       \
+    }                                                \
+    static int64_t suite##_##name(void *unused __attribute__((unused)))
+
+/* For what only a kernel has: signals, processes. */
+#define KernelTest(suite, name)                      \
+    static int64_t suite##_##name(void *unused);     \
+    Test(suite, name)                                \
+    {                                                \
+        begin_kernel();                              \
         check_eq(run_main(suite##_##name, NULL), 0); \
         end();                                       \
     }                                                \

@@ -25,6 +25,9 @@
  *
  * A child that is cancelled is not a failure. Real errors beat cancellation, so that the cause is seen and
  * not its effects.
+ *
+ * The group is a scope of the task that entered it, and its children belong there: what cancels a scope
+ * around it, a deadline or by hand, cancels them at once, and a shield around it holds that back.
  */
 
 /** A group, entered by the task on whose stack it is. Its fields are the library's. */
@@ -45,16 +48,15 @@ typedef void ouro_group_child_fn(ouro_future *child, int64_t result, void *arg);
 
 /** Options of ouro_group_enter(). Zero is the default of every field. */
 typedef struct ouro_group_options {
-    int supervise; /**< not 0: a child that fails leaves the others alone; its error is listed, and
-                        not what leaving the group returns */
-    int64_t
-        limit; /**< of children alive at once: ouro_group_spawn() waits for room. Default: none */
-    int64_t errors_kept; /**< length of the list of errors; more are counted only. Default:
-                                        all of them; with supervise, which may last for long, the first 64 */
+    int supervise; /**< not 0: a child that fails leaves the others alone; its error is listed,
+                              and not what leaving the group returns */
+    int64_t limit; /**< of children alive at once: ouro_group_spawn() waits. Default: none */
+    int64_t errors_kept; /**< length of the list of errors; more are counted only. Default: all of
+                              them; with supervise, which may last for long, the first 64 */
     ouro_group_child_fn *on_child; /**< called for each child that has ended, before anything else
-                                        follows from that. Default: none */
+                                        follows from that; it may start another. Default: none */
     void *arg;                     /**< passed to on_child. Borrowed until the group is left */
-    const char *name;              /**< for ouro_tasks_print(); borrowed. Default: "group" */
+    const char *name;              /**< for ouro_tasks_print(); borrowed. Default: none */
 } ouro_group_options;
 
 OURO_BEGIN_DECLS
@@ -71,14 +73,14 @@ OURO_BEGIN_DECLS
 int ouro_group_enter(ouro_group *group, const ouro_group_options *opts) OURO_NODISCARD;
 
 /**
- * Start a child. From the body, or from another child, as long as one is alive.
+ * Start a child. From the body until it leaves, or from another child, as long as one is alive.
  *
  * @param group  Borrowed.
  * @param fn     The child's body.
  * @param arg    Passed to @p fn. Yours; it must live until the group is left.
- * @return 0, or why there is no child: -ECANCELED (the group is cancelled, or this task is), -ESHUTDOWN
- *         (it is over, or the loop is closing), -ENOMEM, -EINVAL (NULL), -EPERM (not in a task), -EXDEV,
- *         -ECHILD.
+ * @return 0, or why there is no child: -ECANCELED (the group is cancelled, or this task is; nothing was
+ *         started), -ESHUTDOWN (the group is over, or the loop is closing), -ENOMEM, -EINVAL (NULL),
+ *         -EPERM (not in a task), -EXDEV, -ECHILD.
  * @thread Loop thread only, in a task.   @suspends While the group is at its limit. Children that all wait
  *         to spawn in their own full group wait for ever.
  */
@@ -107,14 +109,14 @@ int ouro_group_spawn_with(ouro_group *group, ouro_task_fn *fn, void *arg,
  * @param arg       See ouro_group_spawn_with().
  * @param opts      Copied; NULL for defaults.
  * @param ret_task  See ouro_group_spawn_with().
- * @return See ouro_group_spawn(); -EAGAIN: the group is at its limit.   @thread Loop thread only; also in
- *         callbacks.
+ * @return See ouro_group_spawn(); -EAGAIN: the group is at its limit, or others wait for room. -ECANCELED
+ *         only if the group is cancelled.   @thread Loop thread only; also in callbacks.
  */
 int ouro_group_try_spawn(ouro_group *group, ouro_task_fn *fn, void *arg,
                          const ouro_spawn_options *opts, ouro_future **ret_task) OURO_NODISCARD;
 
 /**
- * Cancel the body and every child. Nothing can be spawned from now on.
+ * Cancel the body and every child. Nothing can be spawned from now on. Leaving the group then is no error.
  *
  * @param group   Borrowed; entered and not left.
  * @param reason  Why, in a few words; borrowed while the group lasts. NULL for "cancelled".
@@ -125,6 +127,9 @@ int ouro_group_cancel(ouro_group *group, const char *reason);
 
 /**
  * Wait for all children, without leaving yet, so that the list of errors can be read.
+ *
+ * A cancel that comes meanwhile cancels the group, also if it is that of an inner scope: a deadline around
+ * the join ends the group.
  *
  * @param group  Borrowed; entered by the current task.
  * @return 0, the first error (without supervise), -ECANCELED (this task was cancelled, and so were the
@@ -139,15 +144,16 @@ int64_t ouro_group_join(ouro_group *group);
  * @param group  The innermost scope or group of the current task.
  * @param rc     What the body came to.
  * @return The first error, in the order in which children and body ended: a child's (without supervise),
- *         or @p rc if that is a real error. Else -ECANCELED, if the task is cancelled from outside. Else
- *         0 or @p rc >= 0, also after ouro_group_cancel(). -EINVAL: not the innermost of the current task;
- *         nothing was left.
+ *         or @p rc if that is a real error. Else -ECANCELED, if the task is cancelled from outside and that
+ *         stopped the body or a child; what is around it stays cancelled either way. Else @p rc, but 0 for
+ *         the -ECANCELED that is ouro_group_cancel()'s doing. -EINVAL: not the innermost of the current
+ *         task; nothing was left.
  * @thread Loop thread only, in a task.   @suspends While a child lives, whatever is cancelled.
  */
 int64_t ouro_group_exit(ouro_group *group, int64_t rc);
 
 /**
- * How many children are alive.
+ * How many children are alive, those included whose spawning tasks were just given room.
  *
  * @param group  Borrowed; entered and not left.
  * @return The number; -EINVAL.   @thread Loop thread only.

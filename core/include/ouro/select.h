@@ -30,15 +30,17 @@ OURO_BEGIN_DECLS
  *
  * What a loser won all the same, between its cancel and its end, goes back: an item to its queue, a
  * lock to the next in line, a descriptor is closed, an object is destroyed. Of several that have
- * settled already the first in @p fs wins, and the others go back likewise.
+ * settled already the first in @p fs wins, and the others go back likewise. A future given twice is consumed
+ * once, and wins at its first place.
  *
  * @param fs          @p n futures, all consumed. The array itself is free again when this returns.
  * @param n           How many; 1 or more.
- * @param ret_winner  Receives what the winner came to, error or not, its object yours; NULL: the object is
- *                    destroyed. Lent until the future settles, and written on success alone.
+ * @param ret_winner  Receives what the winner came to, error or not, its object yours; one that somebody
+ *                    else cancelled reads -OURO_ECHILDCANCELLED. NULL: the object is destroyed, and what is
+ *                    granted goes back. Lent until the future settles, and written on success alone.
  * @return A future, never NULL.   @owns the caller.
  *   - 0 to n - 1   which one won
- *   - -ECANCELED   the select was cancelled before one settled; with a value that one had all the same, it wins
+ *   - -ECANCELED   the select was cancelled before one settled; one that has a value all the same wins
  *   - -ENOMEM, -EINVAL (n is 0, a NULL among them), -EDEADLK (the current task among them, which is not
  *     consumed), -EXDEV: this thread's futures were cancelled, and inside a task have settled when this returns
  *   - -EPERM (no loop on this thread), -ECHILD (forked)
@@ -50,7 +52,8 @@ ouro_future *ouro_select(ouro_future *const *fs, size_t n, ouro_result *ret_winn
  * Wait until enough of several futures have settled. Cancels nothing; cancelling it cancels nothing.
  *
  * The end of the time is an answer here, not an error: ask ouro_future_state() who is done. That is why this
- * is the one call with a limit of its own; ouro_timeout() around it fails with -ETIMEDOUT instead.
+ * is the one call with a limit of its own; ouro_timeout() around it fails with -ETIMEDOUT instead. A future
+ * given twice counts twice.
  *
  * @param fs     @p n futures, borrowed; kept alive meanwhile. The array itself is free again when this returns.
  * @param n      How many; 0 is done at once.
@@ -72,6 +75,8 @@ ouro_future *ouro_wait(ouro_future *const *fs, size_t n, ouro_wait_mode mode,
  *     while ((i = ouro_await(ouro_completions_next(c))) >= 0)
  *         use(ouro_await(fs[i]));
  *
+ * A future given twice comes at both its places.
+ *
  * @param fs               @p n futures, borrowed; kept alive meanwhile. The array itself is free again when this
  *                         returns.
  * @param n                How many; 0 is an iteration without a step.
@@ -83,11 +88,12 @@ int ouro_as_completed(ouro_future *const *fs, size_t n,
                       ouro_completions **ret_completions) OURO_NODISCARD;
 
 /**
- * The next that settles. Each comes once; one that nobody takes, because the wait for it was cancelled or ran
- * into a timeout, comes again.
+ * The next that settles. Each comes once; one that nobody takes, because its future lost a select or was given
+ * up, comes again in the next turn, before others. A wait for it that is cancelled or runs into a timeout takes
+ * none.
  *
  * @param c  Borrowed; the future keeps what it needs of it. Several waits at a time are served in order.
- * @return A future, never NULL: its index in the array, -ENODATA when all have come, -ECANCELED, -ENOMEM,
+ * @return A future, never NULL: its index in the array, -ENODATA when none is left to come, -ECANCELED, -ENOMEM,
  *         -EINVAL (NULL), -EXDEV, -ECHILD, -ESHUTDOWN; -EPIPE: @p c was freed meanwhile.
  * @owns the caller.   @thread Loop thread only.
  */

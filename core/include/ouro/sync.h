@@ -27,10 +27,10 @@
  * None may go away while somebody waits for it or holds it.
  */
 
-/** A line of waiters. Private. */
-typedef struct ouro_line {
-    void *first; /**< private */
-    void *last;  /**< private */
+/** A line of waiters, oldest first. All zero is empty. Private. */
+typedef struct ouro__line {
+    struct ouro__waiter *first; /**< private */
+    struct ouro__waiter *last;  /**< private */
 } ouro_line;
 
 /** A lock. All zero is unlocked: no call makes one, none destroys it. Its fields are the library's. */
@@ -81,8 +81,9 @@ OURO_BEGIN_DECLS
  *
  * @param m  Borrowed.
  * @return 0: it is yours. -ECANCELED (nothing taken), -EDEADLK (this task has it), -EOWNERDEAD (its
- *         owner has ended without unlocking it; it is still locked, and anybody may unlock it now),
- *         -EPERM (not in a task), -EINVAL (NULL), -EXDEV (another loop's), -ECHILD.
+ *         owner has ended without unlocking it; it is still locked, and anybody may unlock it now,
+ *         for which those go on waiting who stood in line before), -EPERM (not in a task), -EINVAL
+ *         (NULL), -EXDEV (another loop's has it), -ECHILD.
  * @thread Loop thread only, in a task.   @suspends While somebody else has it; and after 128 waits in a
  *         row that did not, once, to let others run.
  */
@@ -103,8 +104,8 @@ int ouro_mutex_try_lock(ouro_mutex *m) OURO_NODISCARD;
  * It has no owner then: whoever has the future's result unlocks.
  *
  * @param m  Borrowed; must outlive the future.
- * @return A future, never NULL: 0, -ECANCELED, -ENOMEM, -EINVAL, -EXDEV, -EPERM (no loop), -ECHILD,
- *         -ESHUTDOWN.   @owns the caller.   @thread Loop thread only.
+ * @return A future, never NULL: 0, -ECANCELED, -EOWNERDEAD, -ENOMEM, -EINVAL, -EXDEV, -EPERM (no
+ *         loop), -ECHILD, -ESHUTDOWN.   @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_mutex_lock_future(ouro_mutex *m) OURO_NODISCARD;
 
@@ -112,8 +113,8 @@ ouro_future *ouro_mutex_lock_future(ouro_mutex *m) OURO_NODISCARD;
  * Unlock: the next in line has it from now on.
  *
  * @param m  Borrowed.
- * @return 0. -EPERM: this task does not have it, or nobody does; nothing has changed. -EINVAL, -EXDEV,
- *         -ECHILD.   @thread Loop thread only.
+ * @return 0. -EPERM: this task does not have it, or nobody does, or no loop is on this thread; nothing
+ *         has changed. -EINVAL, -EXDEV, -ECHILD.   @thread Loop thread only.
  */
 int ouro_mutex_unlock(ouro_mutex *m);
 
@@ -155,7 +156,8 @@ int ouro_sem_acquire(ouro_sem *s, int64_t n) OURO_NODISCARD;
  *
  * @param s  Borrowed.
  * @param n  How many; 1 or more.
- * @return 0, -EAGAIN (too few, or others wait), -EINVAL, -ECHILD.   @thread Loop thread only.
+ * @return 0, -EAGAIN (too few, or others wait), -EINVAL, -EPERM (no loop), -ECHILD.
+ * @thread Loop thread only.
  */
 int ouro_sem_try_acquire(ouro_sem *s, int64_t n) OURO_NODISCARD;
 
@@ -174,7 +176,8 @@ ouro_future *ouro_sem_acquire_future(ouro_sem *s, int64_t n) OURO_NODISCARD;
  *
  * @param s  Borrowed.
  * @param n  How many; 1 or more.
- * @return 0, -EOVERFLOW (there would be more than the bound; nothing has changed), -EINVAL, -ECHILD.
+ * @return 0, -EOVERFLOW (more would be free than the bound; nothing has changed), -EINVAL, -EPERM (no
+ *         loop), -ECHILD.
  * @thread Loop thread only.
  */
 int ouro_sem_release(ouro_sem *s, int64_t n);
@@ -211,7 +214,7 @@ ouro_future *ouro_event_wait_future(ouro_event *e) OURO_NODISCARD;
  * Set it: everybody who waits goes on, even if it is cleared at once.
  *
  * @param e  Borrowed.
- * @return 0, -EINVAL (NULL), -ECHILD.   @thread Loop thread only.
+ * @return 0, -EINVAL (NULL), -EPERM (no loop), -ECHILD.   @thread Loop thread only.
  */
 int ouro_event_set(ouro_event *e);
 
@@ -242,7 +245,9 @@ int ouro_event_is_set(const ouro_event *e);
  * @param c  Borrowed.
  * @param m  Borrowed; locked by this task, by ouro_mutex_lock() or ouro_mutex_try_lock().
  * @return 0: signalled. -ECANCELED: cancelled before a signal reached it, and none was used up.
- *         -EPERM (this task does not have @p m), -EINVAL (NULL), -ECHILD.
+ *         -EOWNERDEAD: the same, but whoever locked @p m meanwhile has ended without unlocking it; do
+ *         that now. -EPERM (this task does not have @p m, or somebody waits with another), -EINVAL
+ *         (NULL), -ECHILD.
  * @thread Loop thread only, in a task.   @suspends Yes.
  */
 int ouro_cond_wait(ouro_cond *c, ouro_mutex *m) OURO_NODISCARD;
@@ -275,7 +280,8 @@ int ouro_barrier_init(ouro_barrier *b, int64_t parties) OURO_NODISCARD;
  *
  * @param b  Borrowed.
  * @return 0 to parties - 1, another for each, in the order in which they came: exactly one task gets 0.
- *         -ECANCELED, -EPIPE (reset or aborted), -EPERM (not in a task), -EINVAL (NULL), -ECHILD.
+ *         -ECANCELED, -EPIPE (reset or aborted), -EPERM (not in a task), -EINVAL (NULL, or never
+ *         made), -ECHILD.
  * @thread Loop thread only, in a task.   @suspends But for the last to come.
  */
 int64_t ouro_barrier_wait(ouro_barrier *b) OURO_NODISCARD;
@@ -293,7 +299,7 @@ ouro_future *ouro_barrier_wait_future(ouro_barrier *b) OURO_NODISCARD;
  * Send everybody who waits away with -EPIPE, and begin anew; also after ouro_barrier_abort().
  *
  * @param b  Borrowed.
- * @return 0, -EINVAL (NULL), -ECHILD.   @thread Loop thread only.
+ * @return 0, -EINVAL (NULL), -EPERM (no loop), -ECHILD.   @thread Loop thread only.
  */
 int ouro_barrier_reset(ouro_barrier *b);
 
@@ -301,7 +307,7 @@ int ouro_barrier_reset(ouro_barrier *b);
  * Send everybody who waits or will come away with -EPIPE, until ouro_barrier_reset().
  *
  * @param b  Borrowed.
- * @return 0, -EINVAL (NULL), -ECHILD.   @thread Loop thread only.
+ * @return 0, -EINVAL (NULL), -EPERM (no loop), -ECHILD.   @thread Loop thread only.
  */
 int ouro_barrier_abort(ouro_barrier *b);
 
