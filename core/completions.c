@@ -26,7 +26,13 @@ struct ouro_completions {
     struct ouro__part parts[];
 };
 
-static const struct ouro__wait_kind next_kind = {.name = "completions"};
+static void describe(const struct ouro__waiter *w, char *text, size_t size)
+{
+    const ouro_completions *c = w->of;
+    snprintf(text, size, "%zu of %zu done", c->n - c->unfinished, c->n);
+}
+
+static const struct ouro__wait_kind next_kind = {.name = "as completed", .describe = describe};
 
 static void completions_unref(ouro_completions *c)
 {

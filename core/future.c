@@ -56,7 +56,7 @@ void ouro__future_init(ouro_future *f, ouro_loop *loop, const struct ouro__kind 
     f->result = (ouro_result){0, NULL};
     f->ptr_free = NULL;
     ouro__list_push(&loop->futures, &f->all);
-    f->origin = loop->debug ? ouro__origin_new() : NULL;
+    f->origin = loop->debug ? ouro__origin_new(ouro__loop_now(loop)) : NULL;
     loop->pending++;
     loop->futures_live++;
     loop->handles++;
@@ -328,9 +328,7 @@ void ouro__watch(ouro_future *f, struct ouro__job *job)
 
 static const struct ouro__kind ready_kind = {.name = "ready", .size = sizeof(ouro_future)};
 
-static char *format_text(const char *format, va_list args)
-    __attribute__((format(printf, 1, 0)));
-static char *format_text(const char *format, va_list args)
+__attribute__((format(printf, 1, 0))) static char *format_text(const char *format, va_list args)
 {
     va_list again;
     va_copy(again, args);
@@ -473,7 +471,7 @@ int ouro_on_done(ouro_future *f, ouro_done_fn *fn, void *arg)
 static bool looks_on(const struct ouro__job *job)
 {
     return job->run == observer_run || ouro__task_joins(job) || ouro__gather_let_go(job) ||
-           ouro__wait_looks_on(job) || ouro__completions_look_on(job);
+           ouro__wait_looks_on(job) || ouro__completions_look_on(job) || ouro__errand_waits(job);
 }
 
 bool ouro__future_is_awaited(const ouro_future *f)

@@ -28,6 +28,13 @@ struct ouro__kind {
     ouro_future *(*cancel)(ouro_future *f);
 
     bool combines; /* waits for other futures, and for nothing else */
+
+    /* What it is, for ouro_tasks_print(). NULL: its name says all there is. */
+    void (*describe)(const ouro_future *f, char *text, size_t size);
+
+    /* The @i-th of the futures that a pending @f waits for; NULL or settled: no longer. False beyond the
+     * last. NULL: it waits for none. */
+    bool (*part)(const ouro_future *f, size_t i, ouro_future **ret_part);
 };
 
 enum {
@@ -39,7 +46,9 @@ enum {
     OURO__KIND_1 = 1 << 5,       /* the next three mean what its kind says */
     OURO__KIND_2 = 1 << 6,
     OURO__KIND_3 = 1 << 7,
-    OURO__GRANT = 1 << 8, /* the result is owed back to `giver` unless somebody takes it */
+    OURO__GRANT = 1 << 8,       /* the result is owed back to `giver` unless somebody takes it */
+    OURO__MARK_2 = 1 << 9,      /* for walks that keep two sets */
+    OURO__BACKGROUND = 1 << 10, /* an operation that no loop runs for the sake of */
 };
 
 struct ouro__giver;

@@ -135,11 +135,25 @@ static ouro_future *gather_cancel(ouro_future *f)
     return NULL;
 }
 
+static void gather_describe(const ouro_future *f, char *text, size_t size)
+{
+    const struct gather *g = OURO__CONTAINER(f, const struct gather, f);
+    snprintf(text, size, "gather, %zu of %zu done", g->n - g->unfinished, g->n);
+}
+
+static bool gather_part(const ouro_future *f, size_t i, ouro_future **ret_part)
+{
+    const struct gather *g = OURO__CONTAINER(f, const struct gather, f);
+    return ouro__parts_at(g->children, g->n, i, ret_part);
+}
+
 static const struct ouro__kind gather_kind = {
     .name = "gather",
     .size = sizeof(struct gather),
     .cancel = gather_cancel,
     .combines = true,
+    .describe = gather_describe,
+    .part = gather_part,
 };
 
 static struct gather *gather_new(ouro_loop *loop, size_t n)

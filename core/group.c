@@ -201,10 +201,15 @@ static void child_ended(struct ouro__job *job)
 
 /* ---- Waiting ------------------------------------------------------------------------------------------- */
 
+static void describe_members(const struct members *m, char *text, size_t size)
+{
+    const char *name = m->opts.name ? m->opts.name : "";
+    snprintf(text, size, "%s%s%lld alive", name, *name ? ", " : "", (long long)m->live);
+}
+
 static void describe(const struct ouro__waiter *w, char *text, size_t size)
 {
-    const struct members *m = w->of;
-    snprintf(text, size, "%s, %lld alive", m->opts.name, (long long)m->live);
+    describe_members(w->of, text, size);
 }
 
 static const struct ouro__wait_kind room_kind = {.name = "room in group", .describe = describe};
@@ -283,8 +288,6 @@ static struct members *members_new(ouro_group *group, const ouro_group_options *
     };
     if (!opts->errors_kept)
         m->opts.errors_kept = opts->supervise ? KEPT_SUPERVISED : INT64_MAX;
-    if (!opts->name)
-        m->opts.name = "group";
     m->reason = ouro__task_cancelled(loop->task);
     m->stopped = m->reason != NULL;
     ouro__list_init(&m->children);
@@ -379,11 +382,13 @@ int64_t ouro_group_exit(ouro_group *group, int64_t rc)
 
 /* Start a child in a place that was taken for it. */
 static int spawn(struct members *m, ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts,
-                 ouro_future **ret_task)
+                 ouro_future **ret_task, const void *place)
 {
     static const ouro_spawn_options defaults;
     struct member *child = ouro__slab_alloc(&m->loop->slab, sizeof(*child));
-    ouro_future *f = child ? ouro__spawn(fn, arg, opts ? opts : &defaults) : ouro__failed(-ENOMEM);
+    if (!opts)
+        opts = &defaults;
+    ouro_future *f = child ? ouro__spawn(fn, arg, opts, place) : ouro__failed(-ENOMEM);
     if (f->flags & OURO__IMMORTAL) {
         if (child)
             ouro__slab_free(&m->loop->slab, child, sizeof(*child));
@@ -408,8 +413,8 @@ static int find_to_spawn(const ouro_group *group, ouro_task_fn *fn, struct membe
     return rc == 0 && (*ret_members)->over ? -ESHUTDOWN : rc;
 }
 
-int ouro_group_spawn_with(ouro_group *group, ouro_task_fn *fn, void *arg,
-                          const ouro_spawn_options *opts, ouro_future **ret_task)
+static int wait_and_spawn(ouro_group *group, ouro_task_fn *fn, void *arg,
+                          const ouro_spawn_options *opts, ouro_future **ret_task, const void *place)
 {
     struct members *m;
     struct ouro__task *task;
@@ -418,12 +423,18 @@ int ouro_group_spawn_with(ouro_group *group, ouro_task_fn *fn, void *arg,
         rc = ouro__wait_begin(&task);
     if (rc == 0)
         rc = take_place(m, task);
-    return rc < 0 ? rc : spawn(m, fn, arg, opts, ret_task);
+    return rc < 0 ? rc : spawn(m, fn, arg, opts, ret_task, place);
+}
+
+int ouro_group_spawn_with(ouro_group *group, ouro_task_fn *fn, void *arg,
+                          const ouro_spawn_options *opts, ouro_future **ret_task)
+{
+    return wait_and_spawn(group, fn, arg, opts, ret_task, __builtin_return_address(0));
 }
 
 int ouro_group_spawn(ouro_group *group, ouro_task_fn *fn, void *arg)
 {
-    return ouro_group_spawn_with(group, fn, arg, NULL, NULL);
+    return wait_and_spawn(group, fn, arg, NULL, NULL, __builtin_return_address(0));
 }
 
 int ouro_group_try_spawn(ouro_group *group, ouro_task_fn *fn, void *arg,
@@ -438,7 +449,21 @@ int ouro_group_try_spawn(ouro_group *group, ouro_task_fn *fn, void *arg,
     if (!has_room(m) || !ouro__line_empty(&m->room))
         return -EAGAIN;
     m->live++;
-    return spawn(m, fn, arg, opts, ret_task);
+    return spawn(m, fn, arg, opts, ret_task, __builtin_return_address(0));
+}
+
+/* ---- To be printed ---------------------------------------------------------------------------------------------- */
+
+ouro_future *ouro__group_child(const ouro_scope *scope, struct ouro__link **at)
+{
+    struct members *m = OURO__CONTAINER(scope, const ouro_group, scope)->members;
+    *at = *at ? (*at)->next : m->children.next;
+    return *at == &m->children ? NULL : OURO__CONTAINER(*at, struct member, link)->task;
+}
+
+void ouro__group_describe(const ouro_scope *scope, char *text, size_t size)
+{
+    describe_members(OURO__CONTAINER(scope, const ouro_group, scope)->members, text, size);
 }
 
 /* ---- The rest --------------------------------------------------------------------------------------------------- */

@@ -9,20 +9,17 @@
 #include "guard.h"
 
 #include "loop_int.h"
+#include "signal_stack.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
-
-#define SIGNAL_STACK ((size_t)64 << 10)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned users;
 static struct sigaction before;
-static _Thread_local void *signal_stack;
-static _Thread_local stack_t signal_stack_before;
+static _Thread_local bool installed;
 
 static void say(const char *text)
 {
@@ -54,14 +51,9 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 
 void ouro__guard_install(void)
 {
-    if (OURO__ASAN || OURO__TSAN || signal_stack)
+    if (OURO__ASAN || OURO__TSAN || installed || !ouro__signal_stack_hold())
         return;
-    void *map = mmap(NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                     0);
-    if (map == MAP_FAILED)
-        return;
-    signal_stack = map;
-    sigaltstack(&(stack_t){.ss_sp = map, .ss_size = SIGNAL_STACK}, &signal_stack_before);
+    installed = true;
     pthread_mutex_lock(&lock);
     if (users++ == 0) {
         struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
@@ -73,13 +65,12 @@ void ouro__guard_install(void)
 
 void ouro__guard_remove(void)
 {
-    if (!signal_stack)
+    if (!installed)
         return;
     pthread_mutex_lock(&lock);
     if (--users == 0)
         sigaction(SIGSEGV, &before, NULL);
     pthread_mutex_unlock(&lock);
-    sigaltstack(&signal_stack_before, NULL);
-    munmap(signal_stack, SIGNAL_STACK);
-    signal_stack = NULL;
+    ouro__signal_stack_let_go();
+    installed = false;
 }

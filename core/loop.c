@@ -38,17 +38,24 @@ int ouro__loop_check(const ouro_loop *loop)
 
 /* ---- The turn ------------------------------------------------------------------------------------- */
 
-/* Run one job and, in debug mode, see how long it takes. */
-static void run_watched(ouro_loop *loop, struct ouro__job *job)
+/* Which of the times it is: 0 below 1 us, 1 below 2, 2 below 4, ... */
+static unsigned time_class(ouro_ns took)
 {
-    loop->step.what = "callback";
-    loop->step.name[0] = '\0';
-    loop->step.frame_count = 0;
-    loop->step.began = ouro__loop_now(loop);
-    job->run(job);
-    ouro_ns took = ouro__loop_now(loop) - loop->step.began;
-    if (took <= OURO__SLOW_STEP)
-        return;
+    uint64_t us = took / OURO_US(1);
+    unsigned bits = us ? 64 - (unsigned)__builtin_clzll(us) : 0;
+    return bits < OURO_STEP_TIMES ? bits : OURO_STEP_TIMES - 1;
+}
+
+static void count_step(struct ouro__steps *steps, ouro_ns took)
+{
+    steps->count++;
+    steps->times[time_class(took)]++;
+    if (took > steps->longest)
+        steps->longest = took;
+}
+
+static void report_slow_step(ouro_loop *loop, ouro_ns took)
+{
     ouro__report(loop, &(ouro_report){.kind = OURO_REPORT_SLOW_STEP,
                                       .duration = took,
                                       .what = loop->step.what,
@@ -58,16 +65,43 @@ static void run_watched(ouro_loop *loop, struct ouro__job *job)
                                       .frame_count = loop->step.frame_count});
 }
 
+/* Run one job, and see how long it takes. */
+static void run_measured(ouro_loop *loop, struct ouro__job *job)
+{
+    loop->step.what = "callback";
+    loop->step.name[0] = '\0';
+    loop->step.frame_count = 0;
+    loop->step.began = ouro__loop_now(loop);
+    job->run(job);
+    ouro_ns took = ouro__loop_now(loop) - loop->step.began;
+    count_step(&loop->steps, took);
+    if (loop->debug && took > OURO__SLOW_STEP)
+        report_slow_step(loop, took);
+}
+
+/* Run one job that is measured, watched, or both. */
+static void run_step(ouro_loop *loop, struct ouro__job *job)
+{
+    ouro__beat(loop, true);
+    if (loop->measured)
+        run_measured(loop, job);
+    else
+        job->run(job);
+}
+
 static void run_batch(ouro_loop *loop)
 {
+    uint64_t before = loop->steps.count;
     struct ouro__link *link;
     while ((link = ouro__list_pop(&loop->batch))) {
         struct ouro__job *job = OURO__CONTAINER(link, struct ouro__job, link);
-        if (loop->debug)
-            run_watched(loop, job);
+        if (loop->stepwise)
+            run_step(loop, job);
         else
             job->run(job);
     }
+    if (loop->steps.count - before > loop->steps.most)
+        loop->steps.most = loop->steps.count - before;
     ouro__loop_bury(loop);
 }
 
@@ -132,27 +166,40 @@ static void take_completions(ouro_loop *loop)
     }
 }
 
-int ouro__loop_turn(ouro_loop *loop, ouro_ns deadline)
+/* Hand over what is queued, and sleep until @deadline at most if there is nothing else to do. */
+static int submit_and_wait(ouro_loop *loop, ouro_ns deadline)
 {
     struct ouro__driver *d = loop->driver;
+    ouro__ops_flush(loop);
+    ouro_ns until = wait_until(loop, deadline);
+    ouro__beat(loop, until == 0);
+    int rc = d->ops->submit(d, until);
+    ouro__beat(loop, true);
+    atomic_store_explicit(&loop->sleeping, 0, memory_order_relaxed);
+    return rc == -EBUSY || rc == -EAGAIN ? 0 : rc;
+}
+
+int ouro__loop_turn(ouro_loop *loop, ouro_ns deadline)
+{
     loop->turns++;
+    ouro__beat(loop, true);
     atomic_store_explicit(&loop->sleeping, 0, memory_order_relaxed);
     ouro__posts_take(loop);
     ouro__loop_run_ready(loop);
-    ouro__ops_flush(loop);
-    int rc = d->ops->submit(d, wait_until(loop, deadline));
-    atomic_store_explicit(&loop->sleeping, 0, memory_order_relaxed);
-    if (rc < 0 && rc != -EBUSY && rc != -EAGAIN)
-        return rc;
-    take_completions(loop);
-    if (loop->timers.count)
-        ouro__timers_fire(&loop->timers, ouro__loop_now(loop));
-    return 0;
+    int rc = submit_and_wait(loop, deadline);
+    if (rc == 0) {
+        take_completions(loop);
+        if (loop->timers.count)
+            ouro__timers_fire(&loop->timers, ouro__loop_now(loop));
+    }
+    ouro__beat(loop, false);
+    return rc;
 }
 
 bool ouro__loop_alive(const ouro_loop *loop)
 {
-    return loop->pending || loop->calls_live || loop->ops.in_kernel ||
+    uint64_t background = loop->ops.background;
+    return loop->pending > background || loop->calls_live || loop->ops.in_kernel > background ||
            !ouro__list_empty(&loop->ready) || !ouro__list_empty(&loop->dead);
 }
 
@@ -319,6 +366,14 @@ ouro_ns ouro_loop_timeout(ouro_loop *loop)
     return next > now ? next - now : 0;
 }
 
+static uint64_t length(const struct ouro__link *list)
+{
+    uint64_t n = 0;
+    OURO__LIST_FOR (link, list)
+        n++;
+    return n;
+}
+
 int ouro_loop_stats_get(ouro_loop *loop, ouro_loop_stats *ret_stats)
 {
     int rc = ret_stats ? ouro__loop_check(loop) : -EINVAL;
@@ -345,6 +400,12 @@ int ouro_loop_stats_get(ouro_loop *loop, ouro_loop_stats *ret_stats)
         .live_calls = loop->calls_live,
         .live_stacks = loop->stacks.live,
         .live_fds = loop->ops.live_fds,
+        .ready = length(&loop->ready),
+        .ready_peak = loop->steps.most,
+        .timers_fired = loop->timers.fired,
+        .steps = loop->steps.count,
+        .step_longest = loop->steps.longest,
     };
+    memcpy(ret_stats->step_times, loop->steps.times, sizeof(ret_stats->step_times));
     return 0;
 }

@@ -32,6 +32,9 @@ struct ouro__post {
 /* A step longer than this is reported in debug mode. */
 #define OURO__SLOW_STEP OURO_MS(100)
 
+/* So many waits in a row need not suspend: as many as Tokio allows. */
+#define OURO__BUDGET 128
+
 /* What may still be begun. */
 enum ouro__phase {
     OURO__OPEN,
@@ -57,6 +60,14 @@ struct ouro__step {
     void *frames[OURO__FRAMES];
 };
 
+/* How long steps take, if that is measured. */
+struct ouro__steps {
+    uint64_t count;
+    uint64_t most; /* of one turn */
+    ouro_ns longest;
+    uint64_t times[OURO_STEP_TIMES]; /* see ouro_loop_stats */
+};
+
 struct ouro_loop {
     struct ouro__driver *driver;
     struct ouro__task *task;               /* that runs; NULL: the loop itself or a callback */
@@ -75,6 +86,9 @@ struct ouro_loop {
     struct ouro__link calls;      /* calls that have not run */
     struct ouro__link cancelling; /* gathers whose children are still to be cancelled */
     struct ouro__link leavings;   /* what is to be done when scopes are left */
+    struct ouro__link errands;    /* whose work here another thread waits for */
+    struct ouro__link signals;    /* open streams of them */
+    struct ouro__link processes;  /* children that somebody holds on to, or that have not ended */
     struct ouro__locals *locals;  /* of the callback that runs, or of the loop */
     uint64_t pending;             /* futures that have not settled */
     uint64_t tasks;               /* of them, tasks */
@@ -90,10 +104,14 @@ struct ouro_loop {
     bool abandoned;  /* shutdown gave up: the kernel may still write to our memory */
     bool uses_lanes; /* counted among those for which the lanes have threads */
     bool debug;
+    bool measured; /* the time that each step takes: in debug mode, or asked for */
+    bool stepwise; /* measured or watched, so that tasks do not switch to each other directly */
     ouro_report_fn *report;
     void *report_arg;
     struct ouro__step step;
-    size_t deepest_stack; /* debug: bytes, and who used them */
+    struct ouro__steps steps;
+    struct ouro__watch *watch; /* its watchdog, or NULL */
+    size_t deepest_stack;      /* debug: bytes, and who used them */
     char deepest_name[OURO__NAME_MAX];
 
     /* What other threads touch. */
@@ -104,6 +122,7 @@ struct ouro_loop {
     atomic_int sleeping;                /* in the kernel, or not running at all */
     atomic_int woken;                   /* asked to take a turn */
     _Atomic uint64_t wakes;
+    _Atomic uint64_t beat; /* see ouro__beat() */
 };
 
 /* The calling thread's loop. Its address tells threads apart. */
@@ -151,6 +170,29 @@ static inline int ouro__loop_for_work(ouro_loop **ret_loop)
 /* -EXDEV: something of @loop is used by another thread, which is reported in debug mode. */
 int ouro__wrong_thread(const ouro_loop *loop, const char *what);
 
+/* Begin to wait in the current task. 0, or -EPERM (no loop, or not in a task), -ECHILD, -ECANCELED: it is
+ * cancelled, and others have run meanwhile. */
+static inline int ouro__wait_begin(struct ouro__task **ret_task)
+{
+    ouro_loop *loop;
+    int rc = ouro__loop_here(&loop);
+    if (rc < 0)
+        return rc;
+    struct ouro__task *task = loop->task;
+    if (!task)
+        return -EPERM;
+    *ret_task = task;
+    bool never_asked = !task->scope && !(task->f.flags & OURO__CANCEL_ASKED);
+    return never_asked ? 0 : ouro__task_may_wait(task);
+}
+
+/* What was wanted was there: after many of these in a row, let others run. */
+static inline void ouro__wait_spent(struct ouro__task *task)
+{
+    if (++task->budget > OURO__BUDGET)
+        ouro__task_step_aside(task);
+}
+
 /* 0, or why @f cannot be used here: -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN (given up at shutdown). */
 static inline int ouro__future_check(const ouro_future *f)
 {
@@ -189,6 +231,15 @@ int ouro__loop_check(const ouro_loop *loop);
 static inline ouro_ns ouro__loop_now(ouro_loop *loop)
 {
     return loop->driver->ops->now(loop->driver);
+}
+
+/* Show the watchdog that the loop goes on: with a new step (the number is odd), or to sleep (it is even). */
+static inline void ouro__beat(ouro_loop *loop, bool busy)
+{
+    if (!loop->watch)
+        return;
+    uint64_t last = atomic_load_explicit(&loop->beat, memory_order_relaxed);
+    atomic_store_explicit(&loop->beat, (last | 1) + (busy ? 2 : 1), memory_order_relaxed);
 }
 
 static inline void ouro__ready(ouro_loop *loop, struct ouro__job *job)
@@ -237,7 +288,7 @@ int ouro__loop_drive(ouro_loop *loop, ouro_future *goal, void (*each)(ouro_loop 
 /* The opposite of the next, to stop for. */
 bool ouro__loop_is_quiet(const ouro_loop *loop);
 
-/* Whether anything is left that a turn could bring forward. */
+/* Whether anything is left that a turn could bring forward, but for what is in the background. */
 bool ouro__loop_alive(const ouro_loop *loop);
 
 /* Destroy and report what died since the last turn. */
@@ -245,6 +296,10 @@ void ouro__loop_bury(ouro_loop *loop);
 
 /* An object of a closed loop has gone; the last one takes the slabs with it. */
 void ouro__loop_handle_gone(ouro_loop *loop);
+
+/* inspect.c: "NAME, due in 250 ms", of a future around a deadline. */
+void ouro__describe_deadline(const ouro_future *f, const struct ouro__timer *timer, char *text,
+                             size_t size);
 
 /* post.c: move posts to the ready list; refuse further ones and free those that never ran. */
 void ouro__posts_take(ouro_loop *loop);
@@ -254,6 +309,19 @@ void ouro__posts_close(ouro_loop *loop, bool quietly);
 /* Have @post run on @loop, which the caller has a reference to. 0, or -ESHUTDOWN: it is closed, and @post stays
  * the caller's. Any thread; allocates nothing. */
 int ouro__post(ouro_loop *loop, struct ouro__post *post);
+
+/* run_signals.c: from now on SIGUSR1 prints the loop's tasks, if the environment has OURO_DEBUG=1 and nobody
+ * has claimed the signal; until told off, before it is closed. */
+void ouro__print_on_signal(ouro_loop *loop);
+void ouro__print_off_signal(ouro_loop *loop);
+
+/* watchdog.c: the loop is closed. @quietly: in the child of a fork, where there is no thread to end. */
+void ouro__watch_close(ouro_loop *loop, bool quietly);
+
+/* errand.c: whether @job waits on behalf of another thread; tell those who do that they need not wait any
+ * more: -ESHUTDOWN. */
+bool ouro__errand_waits(const struct ouro__job *job);
+void ouro__errands_give_up(ouro_loop *loop);
 
 /* call.c: take back every call that has not run. */
 void ouro__calls_cancel(ouro_loop *loop);

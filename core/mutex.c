@@ -52,7 +52,7 @@ static void describe(const struct ouro__waiter *w, char *text, size_t size)
     else if (owner->flags & OURO__TASK_RETURNED)
         snprintf(text, size, "its owner has ended");
     else
-        snprintf(text, size, "held by %s", owner->name);
+        snprintf(text, size, "held by '%s'", owner->name);
 }
 
 static const struct ouro__wait_kind lock_wait = {.name = "mutex", .describe = describe};

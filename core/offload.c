@@ -170,10 +170,23 @@ static ouro_future *offload_cancel(ouro_future *f)
     return NULL;
 }
 
+static void offload_describe(const ouro_future *f, char *text, size_t size)
+{
+    static const char *const states[] = {"queued", "running", "ended", "withdrawn"};
+    struct ouro__pool_job *job = OURO__CONTAINER(f, const struct offload, f)->job;
+    pthread_mutex_lock(&job->pool->lock);
+    unsigned waiting = job->pool->waiting_count;
+    enum ouro__job_state state = job->state;
+    pthread_mutex_unlock(&job->pool->lock);
+    snprintf(text, size, "offload '%s', %s, pool %s has %u in its queue", job->name, states[state],
+             job->pool->name, waiting);
+}
+
 static const struct ouro__kind offload_kind = {
     .name = "offload",
     .size = sizeof(struct offload),
     .cancel = offload_cancel,
+    .describe = offload_describe,
 };
 
 const char *ouro__job_name(const ouro_future *f)

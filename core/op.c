@@ -13,6 +13,7 @@
  */
 #include "loop_int.h"
 
+#include <poll.h>
 #include <string.h>
 
 #define FIRST_SLOTS 64u
@@ -173,6 +174,8 @@ static void op_settle(struct ouro__op *op, int32_t res)
         ouro__list_remove(&op->link);
     give_slot_back(ops, op);
     ops->live--;
+    if (f->flags & OURO__BACKGROUND)
+        ops->background--;
     bool stopped = res == -ECANCELED || res == -EINTR;
     if (stopped && (f->flags & OURO__CANCEL_ASKED)) {
         ouro__settle(f, OURO_CANCELLED, -ECANCELED);
@@ -191,6 +194,7 @@ static void show(struct ouro__op *op, const struct ouro__completion *c)
     ouro_loop *loop = op->f.loop;
     if (!op->on_cqe)
         return;
+    ouro__beat(loop, true);
     struct ouro__locals *before = ouro__callback_enter(loop, (void (*)(void))op->on_cqe, NULL);
     op->on_cqe(c->res, c->flags, op->arg);
     ouro__callback_leave(loop, before);
@@ -239,10 +243,37 @@ static ouro_future *op_cancel(ouro_future *f)
     return NULL;
 }
 
+/* Whether its `fd` is a descriptor, and one to speak of. */
+static bool has_fd(const struct io_uring_sqe *sqe)
+{
+    switch (sqe->opcode) {
+    case IORING_OP_NOP:
+    case IORING_OP_TIMEOUT:
+    case IORING_OP_MADVISE:
+    case IORING_OP_SOCKET:
+        return false;
+    default:
+        return sqe->fd >= 0;
+    }
+}
+
+static void op_describe(const ouro_future *f, char *text, size_t size)
+{
+    const struct ouro__op *op = OURO__CONTAINER(f, const struct ouro__op, f);
+    const char *name = ouro__op_name(op->sqe.opcode);
+    const char *file = op->sqe.flags & IOSQE_FIXED_FILE ? "fixed file" : "fd";
+    const char *where = f->flags & IN_KERNEL ? "" : ", not submitted yet";
+    if (has_fd(&op->sqe))
+        snprintf(text, size, "operation %s, %s %d%s", name ? name : "?", file, op->sqe.fd, where);
+    else
+        snprintf(text, size, "operation %s%s", name ? name : "?", where);
+}
+
 static const struct ouro__kind op_kind = {
     .name = "operation",
     .size = sizeof(struct ouro__op),
     .cancel = op_cancel,
+    .describe = op_describe,
 };
 
 #define REFUSED_FLAGS (IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS)
@@ -268,4 +299,21 @@ ouro_future *ouro_uring_op(const struct io_uring_sqe *sqe, const ouro_uring_opti
     loop->ops.live++;
     ouro__list_push(&loop->ops.queued, &op->link);
     return &op->f;
+}
+
+ouro_future *ouro__poll_in(int fd)
+{
+    uint32_t events = POLLIN;
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    events <<= 16; /* the kernel keeps it where the 16 bits of old were */
+#endif
+    struct io_uring_sqe sqe = {.opcode = IORING_OP_POLL_ADD, .fd = fd, .poll32_events = events};
+    return ouro_uring_op(&sqe, NULL);
+}
+
+void ouro__op_to_background(ouro_future *f)
+{
+    assert(f->kind == &op_kind && f->state == OURO_PENDING);
+    f->flags |= OURO__BACKGROUND;
+    f->loop->ops.background++;
 }

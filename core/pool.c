@@ -108,17 +108,18 @@ static void end_here(ouro_pool *pool, struct ouro__pool_job *job)
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* Locked; unlocked meanwhile. False: the job has forked, and this is the child. */
-static bool run(ouro_pool *pool, struct ouro__pool_job *job)
+/* Locked; unlocked meanwhile. */
+static void run(ouro_pool *pool, struct ouro__pool_job *job)
 {
     job->state = OURO__JOB_RUNS;
     ouro__list_push(&pool->running, &job->link);
     pool->busy++;
     pthread_mutex_unlock(&pool->lock);
 
+    unsigned generation = ouro__fork_generation;
     ouro__job_run(job);
-    if (ouro__pool_forked(pool))
-        return false;
+    if (ouro__fork_generation != generation)
+        _exit(0); /* the child of a fork in the job: there is nobody to return to */
 
     pthread_mutex_lock(&pool->lock);
     pool->busy--;
@@ -128,7 +129,6 @@ static bool run(ouro_pool *pool, struct ouro__pool_job *job)
     if (!ouro__job_deliver(job))
         end_here(pool, job);
     pthread_mutex_lock(&pool->lock);
-    return true;
 }
 
 /* The last of a closed pool has ended. */
@@ -174,8 +174,7 @@ static void *live(void *arg)
     struct ouro__pool_job *job;
     pthread_mutex_lock(&pool->lock);
     while ((job = next_job(pool, &self)))
-        if (!run(pool, job))
-            return NULL;
+        run(pool, job);
     pthread_cond_destroy(&self.woken);
     leave(pool);
     return NULL;

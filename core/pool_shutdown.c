@@ -82,10 +82,16 @@ static ouro_future *shutdown_cancel(ouro_future *f)
     return NULL;
 }
 
+static void shutdown_describe(const ouro_future *f, char *text, size_t size)
+{
+    ouro__describe_deadline(f, &OURO__CONTAINER(f, const struct shutdown, f)->timer, text, size);
+}
+
 static const struct ouro__kind shutdown_kind = {
     .name = "pool shutdown",
     .size = sizeof(struct shutdown),
     .cancel = shutdown_cancel,
+    .describe = shutdown_describe,
 };
 
 static struct shutdown *shutdown_new(ouro_loop *loop, ouro_ns grace)

@@ -68,7 +68,8 @@ static void rouse(ouro_loop *loop)
 
 int ouro__post(ouro_loop *loop, struct ouro__post *post)
 {
-    post->next = atomic_load_explicit(&loop->posts, memory_order_relaxed);
+    /* Acquired, since who is refused goes on with what the loop left. */
+    post->next = atomic_load_explicit(&loop->posts, memory_order_acquire);
     do {
         if (post->next == &closed)
             return -ESHUTDOWN;

@@ -425,10 +425,17 @@ static ouro_future *job_cancel(ouro_future *f)
     return NULL;
 }
 
+static void job_describe(const ouro_future *f, char *text, size_t size)
+{
+    const struct ouro__process_job *job = OURO__CONTAINER(f, const struct ouro__process_job, f);
+    snprintf(text, size, "process job, %s", job->worker ? "in a worker" : "queued");
+}
+
 static const struct ouro__kind job_kind = {
     .name = "process job",
     .size = sizeof(struct ouro__process_job),
     .cancel = job_cancel,
+    .describe = job_describe,
 };
 
 /* A pool has one loop at a time. Balanced by leave(). */

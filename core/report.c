@@ -24,11 +24,14 @@ void ouro__frames_prepare(void)
     ouro__frames(&frame, 1);
 }
 
-struct ouro__origin *ouro__origin_new(void)
+struct ouro__origin *ouro__origin_new(ouro_ns now)
 {
     struct ouro__origin *origin = ouro__alloc(sizeof(*origin));
-    if (origin)
-        origin->count = ouro__frames(origin->frames, OURO__FRAMES);
+    if (!origin)
+        return NULL;
+    origin->born = now;
+    origin->place = NULL;
+    origin->count = ouro__frames(origin->frames, OURO__FRAMES);
     return origin;
 }
 

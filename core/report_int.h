@@ -10,14 +10,16 @@
 
 #define OURO__FRAMES 16
 
-/* Where something was created; kept in debug mode only. */
+/* Where and when something was created; kept in debug mode only. */
 struct ouro__origin {
+    ouro_ns born;      /* of the loop's clock */
+    const void *place; /* a task: where the caller of ouro_spawn() goes on; or NULL */
     size_t count;
     void *frames[OURO__FRAMES];
 };
 
 /* The calling stack; NULL when out of memory. */
-struct ouro__origin *ouro__origin_new(void);
+struct ouro__origin *ouro__origin_new(ouro_ns now);
 void ouro__origin_free(struct ouro__origin *origin);
 
 /* Fill a buffer with the calling stack; returns the number of frames. */

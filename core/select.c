@@ -83,11 +83,18 @@ static ouro_future *select_cancel(ouro_future *f)
     return NULL;
 }
 
+static bool select_part(const ouro_future *f, size_t i, ouro_future **ret_part)
+{
+    const struct selection *s = OURO__CONTAINER(f, const struct selection, f);
+    return ouro__parts_at(s->rivals, s->n, i, ret_part);
+}
+
 static const struct ouro__kind select_kind = {
     .name = "select",
     .size = sizeof(struct selection),
     .cancel = select_cancel,
     .combines = true,
+    .part = select_part,
 };
 
 static struct selection *select_new(ouro_loop *loop, size_t n)

@@ -55,6 +55,16 @@ static inline struct ouro__part *ouro__part_of(const struct ouro__job *job)
     return OURO__CONTAINER(job, struct ouro__part, job);
 }
 
+/* For a kind's part(). */
+static inline bool ouro__parts_at(const struct ouro__part *parts, size_t n, size_t i,
+                                  ouro_future **ret_part)
+{
+    if (i >= n)
+        return false;
+    *ret_part = parts[i].f;
+    return true;
+}
+
 /* What @f came to for who waited for it: a cancel that was not @ours is an error like others. */
 static inline int64_t ouro__outcome(const ouro_future *f, bool ours)
 {

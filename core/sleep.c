@@ -31,10 +31,17 @@ static ouro_future *sleep_cancel(ouro_future *f)
     return NULL;
 }
 
+static void sleep_describe(const ouro_future *f, char *text, size_t size)
+{
+    const struct sleeper *s = OURO__CONTAINER(f, const struct sleeper, f);
+    ouro__describe_deadline(f, &s->timer, text, size);
+}
+
 static const struct ouro__kind sleep_kind = {
     .name = "sleep",
     .size = sizeof(struct sleeper),
     .cancel = sleep_cancel,
+    .describe = sleep_describe,
 };
 
 static ouro_future *sleep_on(ouro_loop *loop, ouro_ns when)

@@ -51,7 +51,7 @@ static void note_slow_step(ouro_loop *loop)
 /* The task that the loop would resume next, if nothing has to happen in between. */
 static struct ouro__task *next_task(ouro_loop *loop)
 {
-    if (loop->debug || loop->eager)
+    if (loop->stepwise || loop->eager)
         return NULL;
     if (ouro__list_empty(&loop->batch) && !ouro__loop_short_turn(loop))
         return NULL;
@@ -204,10 +204,15 @@ ouro_future *ouro__task_interrupt(struct ouro__task *task)
     return NULL;
 }
 
+const struct ouro__task *ouro__task_of_job(const struct ouro__job *job)
+{
+    return job->run == run ? OURO__CONTAINER(job, const struct ouro__task, job) : NULL;
+}
+
 bool ouro__task_joins(const struct ouro__job *job)
 {
-    return job->run == run &&
-           (OURO__CONTAINER(job, const struct ouro__task, job)->flags & OURO__TASK_JOINING);
+    const struct ouro__task *task = ouro__task_of_job(job);
+    return task && (task->flags & OURO__TASK_JOINING);
 }
 
 static ouro_future *task_cancel(ouro_future *f)
@@ -225,10 +230,24 @@ void ouro__task_cancel(struct ouro__task *task, const char *reason)
     ouro__cancel(&task->f);
 }
 
+static void task_describe(const ouro_future *f, char *text, size_t size)
+{
+    snprintf(text, size, "task '%s'", ouro_task_name(f));
+}
+
+static bool task_part(const ouro_future *f, size_t i, ouro_future **ret_part)
+{
+    const struct ouro__task *task = OURO__CONTAINER(f, const struct ouro__task, f);
+    *ret_part = task->flags & OURO__TASK_IN_LINE ? NULL : task->awaiting;
+    return i == 0;
+}
+
 const struct ouro__kind ouro__task_kind = {
     .name = "task",
     .size = sizeof(struct ouro__task),
     .cancel = task_cancel,
+    .describe = task_describe,
+    .part = task_part,
 };
 
 /* ---- Spawning -------------------------------------------------------------------------------------------- */
@@ -260,7 +279,8 @@ static struct ouro__task *task_new(ouro_loop *loop, ouro_task_fn *fn, void *arg,
     return task;
 }
 
-ouro_future *ouro__spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts)
+ouro_future *ouro__spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts,
+                         const void *place)
 {
     ouro_loop *loop;
     int rc = fn && opts->stack_size <= MAX_STACK ? ouro__loop_for_work(&loop) : -EINVAL;
@@ -269,6 +289,8 @@ ouro_future *ouro__spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *
     struct ouro__task *task = task_new(loop, fn, arg, opts);
     if (!task)
         return ouro__failed(-ENOMEM);
+    if (task->f.origin)
+        task->f.origin->place = place;
     if (opts->eager) {
         loop->eager++;
         run(&task->job);
@@ -279,18 +301,24 @@ ouro_future *ouro__spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *
     return &task->f;
 }
 
-ouro_future *ouro_spawn_with(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts)
+static ouro_future *spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts,
+                          const void *place)
 {
     static const ouro_spawn_options defaults;
-    ouro_future *f = ouro__spawn(fn, arg, opts ? opts : &defaults);
+    ouro_future *f = ouro__spawn(fn, arg, opts ? opts : &defaults, place);
     if ((f->flags & OURO__IMMORTAL) && opts && opts->arg_free)
         opts->arg_free(arg);
     return f;
 }
 
+ouro_future *ouro_spawn_with(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts)
+{
+    return spawn(fn, arg, opts, __builtin_return_address(0));
+}
+
 ouro_future *ouro_spawn(ouro_task_fn *fn, void *arg)
 {
-    return ouro_spawn_with(fn, arg, NULL);
+    return spawn(fn, arg, NULL, __builtin_return_address(0));
 }
 
 /* ---- About the current task ---------------------------------------------------------------------------- */

@@ -64,8 +64,10 @@ static inline struct ouro__task *ouro__task_of(ouro_future *f)
     return f->kind == &ouro__task_kind ? OURO__CONTAINER(f, struct ouro__task, f) : NULL;
 }
 
-/* ouro_spawn_with(), but for the argument of a task that could not be made: it stays the caller's. */
-ouro_future *ouro__spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts);
+/* ouro_spawn_with(), but for the argument of a task that could not be made: it stays the caller's. @place is
+ * where the user's code goes on, to be told where the task comes from. */
+ouro_future *ouro__spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts,
+                         const void *place);
 
 /* Why waits of @task fail now; NULL: they do not. */
 const char *ouro__task_cancelled(const struct ouro__task *task);
@@ -83,11 +85,20 @@ void ouro__scopes_tell_groups(struct ouro__task *task);
 /* The same for the group of @scope. */
 void ouro__group_tell(struct ouro_scope *scope, const char *reason);
 
+/* The child of that group after @*at, NULL before the first; NULL after the last. */
+ouro_future *ouro__group_child(const struct ouro_scope *scope, struct ouro__link **at);
+
+/* Its name and how many are alive, in words. */
+void ouro__group_describe(const struct ouro_scope *scope, char *text, size_t size);
+
 /* A scope of @task was cancelled: stop its wait, if it waits. Returns what to cancel next, or NULL. */
 ouro_future *ouro__task_interrupt(struct ouro__task *task);
 
 /* Cancel the whole of a pending task, for @reason. */
 void ouro__task_cancel(struct ouro__task *task, const char *reason);
+
+/* The task that @job is the next step of, or NULL. */
+const struct ouro__task *ouro__task_of_job(const struct ouro__job *job);
 
 /* Whether @job is a task's that merely joins what it waits for. */
 bool ouro__task_joins(const struct ouro__job *job);
@@ -112,6 +123,12 @@ void ouro__scope_off_leave(struct ouro__leaving *l);
 
 /* Suspend the current task. Somebody must have put its job where it will be run. */
 void ouro__task_suspend(struct ouro__task *task);
+
+/* Let everything else that is ready run before the current task goes on. */
+void ouro__task_step_aside(struct ouro__task *task);
+
+/* Whether a wait of the current task has to fail: -ECANCELED, others having run meanwhile, or 0. */
+int ouro__task_may_wait(struct ouro__task *task);
 
 /* Wait in the current task until @f has settled, whatever is cancelled meanwhile. */
 void ouro__task_wait(struct ouro__task *task, ouro_future *f);

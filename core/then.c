@@ -64,11 +64,18 @@ static ouro_future *chain_cancel(ouro_future *f)
     return OURO__CONTAINER(f, struct chain, f)->source;
 }
 
+static bool chain_part(const ouro_future *f, size_t i, ouro_future **ret_part)
+{
+    *ret_part = OURO__CONTAINER(f, const struct chain, f)->source;
+    return i == 0;
+}
+
 static const struct ouro__kind chain_kind = {
     .name = "then",
     .size = sizeof(struct chain),
     .cancel = chain_cancel,
     .combines = true,
+    .part = chain_part,
 };
 
 ouro_future *ouro_then(ouro_future *f, ouro_then_fn *fn, void *arg)

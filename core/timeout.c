@@ -44,11 +44,28 @@ static ouro_future *timeout_cancel(ouro_future *f)
     return OURO__CONTAINER(f, struct timeout, f)->inner;
 }
 
+static void timeout_describe(const ouro_future *f, char *text, size_t size)
+{
+    const struct timeout *t = OURO__CONTAINER(f, const struct timeout, f);
+    if (f->flags & EXPIRED)
+        snprintf(text, size, "timeout, which has passed");
+    else
+        ouro__describe_deadline(f, &t->timer, text, size);
+}
+
+static bool timeout_part(const ouro_future *f, size_t i, ouro_future **ret_part)
+{
+    *ret_part = OURO__CONTAINER(f, const struct timeout, f)->inner;
+    return i == 0;
+}
+
 static const struct ouro__kind timeout_kind = {
     .name = "timeout",
     .size = sizeof(struct timeout),
     .cancel = timeout_cancel,
     .combines = true,
+    .describe = timeout_describe,
+    .part = timeout_part,
 };
 
 static struct timeout *timeout_new(ouro_loop *loop, ouro_future *inner, ouro_ns limit)

@@ -115,6 +115,7 @@ void ouro__timers_fire(struct ouro__timers *timers, ouro_ns now)
     while (timers->count && timers->heap[0].deadline <= now) {
         struct ouro__timer *timer = timers->heap[0].timer;
         ouro__timer_cancel(timers, timer);
+        timers->fired++;
         timer->fire(timer);
     }
 }

@@ -33,6 +33,7 @@ struct ouro__timers {
     uint32_t count;
     uint32_t capacity;
     uint64_t sequence;
+    uint64_t fired;
 };
 
 /* An idle timer that will call @fire, on the loop, between completions and the next turn. */

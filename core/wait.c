@@ -72,11 +72,27 @@ static ouro_future *wait_cancel(ouro_future *f)
     return NULL;
 }
 
+static void wait_describe(const ouro_future *f, char *text, size_t size)
+{
+    static const char *const modes[] = {"all", "the first", "the first error"};
+    const struct waiting *w = OURO__CONTAINER(f, const struct waiting, f);
+    snprintf(text, size, "wait for %s, %lld of %zu done", modes[w->mode],
+             (long long)count_settled(w), w->n);
+}
+
+static bool wait_part(const ouro_future *f, size_t i, ouro_future **ret_part)
+{
+    const struct waiting *w = OURO__CONTAINER(f, const struct waiting, f);
+    return ouro__parts_at(w->parts, w->n, i, ret_part);
+}
+
 static const struct ouro__kind wait_kind = {
     .name = "wait",
     .size = sizeof(struct waiting),
     .cancel = wait_cancel,
     .combines = true,
+    .describe = wait_describe,
+    .part = wait_part,
 };
 
 static struct waiting *wait_new(ouro_loop *loop, size_t n, ouro_ns limit)

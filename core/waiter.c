@@ -9,6 +9,8 @@
  */
 #include "loop_int.h"
 
+#include <string.h>
+
 struct wait_future {
     ouro_future f;
     struct ouro__waiter w;
@@ -99,10 +101,25 @@ static ouro_future *wait_cancel(ouro_future *f)
     return NULL;
 }
 
+void ouro__waiter_describe(const struct ouro__waiter *w, char *text, size_t size)
+{
+    int used = snprintf(text, size, "%s", w->kind->name);
+    if (!w->kind->describe || used < 0 || (size_t)used + 2 >= size)
+        return;
+    memcpy(text + used, ", ", 3);
+    w->kind->describe(w, text + used + 2, size - (size_t)used - 2);
+}
+
+static void wait_describe(const ouro_future *f, char *text, size_t size)
+{
+    ouro__waiter_describe(&OURO__CONTAINER(f, const struct wait_future, f)->w, text, size);
+}
+
 static const struct ouro__kind wait_kind = {
     .name = "wait",
     .size = sizeof(struct wait_future),
     .cancel = wait_cancel,
+    .describe = wait_describe,
 };
 
 ouro_future *ouro__wait_future(ouro_loop *loop, struct ouro__line *line,

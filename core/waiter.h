@@ -26,7 +26,7 @@ struct ouro__wait_kind {
      * NULL: nobody is. Runs no user code. */
     void (*left)(struct ouro__waiter *w);
 
-    /* More than the name, for ouro_tasks_print(): who holds it, how deep it is. NULL: no more. */
+    /* More than the name, for ouro_tasks_print(): "held by 'writer'", "3 of 8 items". NULL: no more. */
     void (*describe)(const struct ouro__waiter *w, char *text, size_t size);
 
     bool stubborn; /* a cancel does not end the wait */
@@ -53,13 +53,6 @@ void ouro__line_push(struct ouro__line *line, struct ouro__waiter *w);
 /* Take @w out of its line, which serves nobody. */
 void ouro__line_remove(struct ouro__waiter *w);
 
-/* Begin to wait in the current task. 0, or -EPERM (no loop, or not in a task), -ECHILD, -ECANCELED: it is
- * cancelled, and others have run meanwhile. */
-int ouro__wait_begin(struct ouro__task **ret_task);
-
-/* What was wanted was there: after many of these in a row, let others run. */
-void ouro__wait_spent(struct ouro__task *task);
-
 /* Stand in @line with @w, whose `kind`, `of`, `n` and `item` are set, until served or cancelled. Returns what
  * it was served with, or -ECANCELED. The object waited for may be gone by then. */
 int64_t ouro__wait_in_line(struct ouro__task *task, struct ouro__line *line,
@@ -70,6 +63,9 @@ void ouro__serve(struct ouro__waiter *w, int64_t n);
 
 /* Serve all of a line with the same. */
 void ouro__serve_all(struct ouro__line *line, int64_t n);
+
+/* What @w waits for, in words: "mutex, held by 'writer'". */
+void ouro__waiter_describe(const struct ouro__waiter *w, char *text, size_t size);
 
 /* A cancel has come for @w. */
 void ouro__waiter_give_up(struct ouro__waiter *w);

@@ -14,6 +14,7 @@
  * that made the driver, but for wake().
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -92,6 +93,7 @@ struct ouro__driver_ops {
 struct ouro__kernel_options {
     unsigned entries;       /* of the submission queue, 8 at least; one is the driver's own */
     uint64_t spin;          /* ns to look at the ring before sleeping; 0: never */
+    bool no_messages;       /* be woken by an eventfd even where rings take messages: for tests */
     void *(*alloc)(size_t); /* where the driver's own memory comes from */
     void (*release)(void *);
 };
@@ -99,6 +101,9 @@ struct ouro__kernel_options {
 /* The kernel driver. 0 and *ret_driver, or a negative errno: see ouro__ring_explain(). */
 int ouro__kernel_driver_new(const struct ouro__kernel_options *options,
                             struct ouro__driver **ret_driver);
+
+/* The kernel's name of an operation, in small letters; NULL for those we have not heard of. */
+const char *ouro__op_name(unsigned op);
 
 /* One or two sentences on why a ring could not be had, with what would help. Like snprintf(). */
 size_t ouro__ring_explain(int rc, char *buf, size_t size);

@@ -4,6 +4,8 @@
  */
 #include "names.h"
 
+#include "driver.h"
+
 #include <stddef.h>
 
 static const char *const ops[] = {

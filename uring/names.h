@@ -3,10 +3,8 @@
 #define OURO_NAMES_H
 
 /*
- * Names of the kernel's numbers, NULL for those we have not heard of.
+ * Names of the kernel's numbers, NULL for those we have not heard of. That of an operation is in driver.h.
  */
-
-const char *ouro__op_name(unsigned op);
 
 /* Of the flag 1u << bit, IORING_SETUP_*. */
 const char *ouro__setup_flag_name(unsigned bit);

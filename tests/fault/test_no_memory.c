@@ -15,7 +15,9 @@
 
 #include <errno.h>
 #include <linux/io_uring.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <ouro/uring.h>
@@ -267,6 +269,67 @@ static int64_t operations(void *arg)
     return hear(ouro_await(child));
 }
 
+/* ---- Scenario: groups, select, wait, as_completed -------------------------------------------------------------------- */
+
+static void told_of_child(ouro_future *child, int64_t result, void *arg)
+{
+    (void)child;
+    (void)arg;
+    hear(result);
+}
+
+/* With arg_free, the argument is the child's once there is one. */
+static int spawn_child(ouro_group *group, bool wait)
+{
+    ouro_spawn_options opts = {.arg_free = count_free, .name = "child"};
+    int rc = wait ? ouro_group_spawn_with(group, nap_and_return, NULL, &opts, NULL)
+                  : ouro_group_try_spawn(group, nap_and_return, NULL, &opts, NULL);
+    accepted(rc);
+    return rc;
+}
+
+static int64_t group_of_some(int supervise, int64_t limit)
+{
+    ouro_group group;
+    ouro_group_options opts = {.supervise = supervise, .limit = limit, .on_child = told_of_child};
+    int64_t rc = hear(ouro_group_enter(&group, &opts));
+    if (rc < 0)
+        return rc;
+    for (int i = 0; rc == 0 && i < 5; i++) {
+        rc = spawn_child(&group, i % 2);
+        rc = rc == -EAGAIN ? 0 : rc;
+    }
+    return hear(ouro_group_exit(&group, rc));
+}
+
+static void iterate(ouro_future **f, size_t n)
+{
+    ouro_completions *c;
+    if (hear(ouro_as_completed(f, n, &c)) < 0)
+        return;
+    ouro_future *next = ouro_completions_next(c);
+    hear(ouro_join(next));
+    ouro_unref(next); /* it comes again */
+    for (size_t i = 0; i <= n; i++)
+        hear(ouro_await(ouro_completions_next(c)));
+    ouro_completions_free(c);
+}
+
+static int64_t groups(void *arg)
+{
+    (void)arg;
+    ouro_future *f[8];
+    hear(group_of_some(0, 0));
+    hear(group_of_some(1, 2));
+    for (int i = 0; i < 8; i++)
+        f[i] = ouro_spawn(nap_and_return, NULL);
+    hear(ouro_await(ouro_wait(f, 8, OURO_WAIT_FIRST, OURO_MS(3))));
+    iterate(f, 8);
+    for (int i = 0; i < 8; i++)
+        hear(ouro_join(f[i]));
+    return hear(ouro_await(ouro_select(f, 8, NULL)));
+}
+
 /* ---- Scenario: queues ---------------------------------------------------------------------------------------------- */
 
 static int compare_numbers(const void *a, const void *b, void *arg)
@@ -321,6 +384,93 @@ static int64_t queues(void *arg)
     hear(use_queue(3, OURO_QUEUE_LIFO));
     hear(use_queue(0, OURO_QUEUE_FIFO));
     return hear(ouro_await(ouro_sleep(OURO_MS(1))));
+}
+
+/* ---- Scenario: jobs of pools ----------------------------------------------------------------------------------------- */
+
+static int64_t compute(void *arg)
+{
+    if (arg)
+        ouro_task_return(arg, count_free);
+    return 3;
+}
+
+static ouro_future *offload(ouro_pool *pool)
+{
+    made += 2; /* the argument, and the same as an object if it runs */
+    ouro_offload_options opts = {.pool = pool, .arg_free = count_free};
+    ouro_future *f = ouro_offload_with(compute, &made, &opts);
+    if (ouro_future_state(f) != OURO_PENDING) /* -ENOMEM, and it never will */
+        made--;
+    return f;
+}
+
+static int64_t jobs(void *arg)
+{
+    (void)arg;
+    ouro_pool *pool = NULL;
+    ouro_future *f[5];
+    int rc = ouro_local_set(&key, &made, count_free);
+    made += rc == 0;
+    hear(rc);
+    hear(ouro_await(offload(NULL)));
+    if (hear(ouro_pool_new(2, NULL, &pool)) < 0)
+        return -ENOMEM;
+    for (int i = 0; i < 5; i++)
+        f[i] = offload(pool);
+    for (int i = 0; i < 5; i++)
+        hear(ouro_await(f[i]));
+    hear(ouro_await(ouro_pool_shutdown(pool, OURO_SEC(5))));
+    ouro_pool_free(pool);
+    return hear(ouro_await(ouro_offload(compute, NULL)));
+}
+
+/* ---- Scenario: signals and child processes ------------------------------------------------------------------------- */
+
+static void use_signals(void)
+{
+    ouro_signals *s = NULL;
+    if (hear(ouro_signals_open((int[]){SIGUSR1, SIGUSR2}, 2, &s)) == 0) {
+        ouro_future *first = ouro_signals_next(s), *second = ouro_signals_next(s);
+        check_eq(raise(SIGUSR1), 0);
+        hear(ouro_join(first));
+        ouro_unref(first); /* if it was served, it comes again */
+        hear(ouro_await(ouro_timeout(second, OURO_MS(20))));
+        hear(ouro_await(ouro_timeout(ouro_signals_next(s), OURO_MS(1))));
+    }
+    ouro_signals_close(s);
+    hear(ouro_await(ouro_timeout(ouro_signal_wait(SIGUSR2), OURO_MS(1))));
+}
+
+static ouro_process *spawn_cat(ouro_scope *scope)
+{
+    const char *argv[] = {"/bin/cat", NULL}, *env[] = {NULL};
+    int64_t rc;
+    ouro_process *p = ouro_await_ptr(
+        ouro_process_spawn(&(ouro_process_options){
+            .argv = argv, .env = env, .in = OURO_PIPE, .out = OURO_PIPE, .scope = scope}),
+        &rc);
+    hear(rc);
+    return p;
+}
+
+static int64_t children(void *arg)
+{
+    (void)arg;
+    use_signals();
+    ouro_process *p = spawn_cat(NULL);
+    if (p) {
+        hear(ouro_await(ouro_process_communicate(p, "text", 4)));
+        hear(ouro_await(ouro_process_wait(p)));
+    }
+    ouro_process_free(p);
+    ouro_scope scope;
+    check_eq(ouro_scope_enter(&scope, NULL), 0);
+    ouro_process_free(spawn_cat(&scope));
+    int64_t rc = ouro_scope_exit(&scope, 0);
+    while (waitpid(-1, NULL, 0) > 0) /* what could not be waited for by the loop */
+        continue;
+    return rc;
 }
 
 /* ---- Walking ------------------------------------------------------------------------------------------------------ */
@@ -416,4 +566,22 @@ Test(no_memory, operations_scopes_and_locals_fail_cleanly_at_every_allocation)
     walk(operations, true);
     close(ends[0]);
     close(ends[1]);
+}
+
+Test(no_memory, groups_selects_and_waits_fail_cleanly_at_every_allocation)
+{
+    walk(groups, false);
+    walk(groups, true);
+}
+
+/* Threads are real: a clock that jumps is not for them. */
+Test(no_memory, jobs_of_pools_fail_cleanly_at_every_allocation)
+{
+    walk(jobs, true);
+}
+
+Test(no_memory, signals_and_children_fail_cleanly_at_every_allocation)
+{
+    walk(children, true);
+    check_eq(waitpid(-1, NULL, WNOHANG), -1);
 }

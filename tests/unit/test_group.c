@@ -697,6 +697,43 @@ FakeTest(group, a_spawner_given_room_and_then_cancelled_with_the_group_is_refuse
     return 0;
 }
 
+static ouro_future *spawner;
+
+static void cancel_spawner(void *arg)
+{
+    (void)arg;
+    check_eq(ouro_cancel(spawner), 1);
+}
+
+static void cancel_spawner_soon(ouro_future *child, int64_t result, void *arg)
+{
+    if (!*(int *)arg)
+        check_eq(ouro_call_soon(cancel_spawner, NULL, NULL, NULL), 0);
+    *(int *)arg = 1;
+    check(ouro_future_state(child) == OURO_VALUE);
+    check_eq(result, 0);
+}
+
+FakeTest(group, a_spawner_given_room_and_then_cancelled_alone_has_its_child)
+{
+    int once = 0;
+    struct child c = {.delay = OURO_SEC(1)};
+    struct order o = {.got = {9, 9, 9, 9}};
+    ouro_group group, others;
+    ouro_group_options opts = {.limit = 1, .on_child = cancel_spawner_soon, .arg = &once};
+    enter(&others);
+    check_eq(ouro_group_enter(&group, &opts), 0);
+    o.group = &group;
+    spawn_all(&group, &c, 1);
+    check_eq(ouro_group_spawn_with(&others, spawn_in_turn, &o, NULL, &spawner), 0);
+    check_eq(ouro_group_exit(&group, 0), 0);
+    check_eq(ouro_group_exit(&others, 0), 0);
+    check_eq(o.got[0], 0);
+    check_eq(o.next, 2);
+    ouro_unref(spawner);
+    return 0;
+}
+
 /* ---- Eager children -------------------------------------------------------------------------------------------------- */
 
 static int64_t fail_now(void *arg)

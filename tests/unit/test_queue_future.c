@@ -313,6 +313,25 @@ TaskTest(queue_future, a_gather_that_fails_gives_its_items_back)
     return 0;
 }
 
+/* Both have an item at once; none is lost, and the loser's is there again when the select is told. */
+TaskTest(queue_future, a_select_leaves_the_loser_its_item)
+{
+    ouro_queue *q[2] = {queue(1, OURO_QUEUE_FIFO), queue(1, OURO_QUEUE_FIFO)};
+    ouro_future *f[2] = {ouro_queue_get_future(q[0]), ouro_queue_get_future(q[1])};
+    ouro_result winner;
+    ouro_future *s = ouro_select(f, 2, &winner);
+    put_now(q[0], 1);
+    put_now(q[1], 2);
+    int64_t i = ouro_await(s);
+    check(i == 0 || i == 1);
+    check_eq(number(winner.ptr), i + 1);
+    check_eq(get_now(q[1 - i]), 2 - i);
+    check_eq(get_now(q[i]), -1);
+    ouro_queue_free(q[0]);
+    ouro_queue_free(q[1]);
+    return 0;
+}
+
 TaskTest(queue_future, an_item_goes_along_with_a_timeout_and_back_through_it)
 {
     ouro_queue *q = queue_of_two(OURO_QUEUE_FIFO);

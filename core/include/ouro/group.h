@@ -56,7 +56,7 @@ typedef struct ouro_group_options {
     ouro_group_child_fn *on_child; /**< called for each child that has ended, before anything else
                                         follows from that; it may start another. Default: none */
     void *arg;                     /**< passed to on_child. Borrowed until the group is left */
-    const char *name;              /**< for ouro_tasks_print(); borrowed. Default: "group" */
+    const char *name;              /**< for ouro_tasks_print(); borrowed. Default: none */
 } ouro_group_options;
 
 OURO_BEGIN_DECLS

@@ -31,7 +31,8 @@ typedef struct ouro_loop_options {
     ouro_ns spin;     /**< longest look at the ring before a sleep, in busy times. Default: 50 us;
                            OURO_FOREVER: never look. Never on a machine with one processor */
     int debug;        /**< 1 on, -1 off. Default: on if the environment has OURO_DEBUG=1 */
-    int step_times; /**< not 0: measure how long each step takes, for ouro_loop_stats. It is, in debug mode */
+    int step_times; /**< not 0: measure how long each step takes, for ouro_loop_stats. Reads the clock
+                           twice a step. Default: only in debug mode */
 } ouro_loop_options;
 
 /** Options of ouro_run(). Zero is the default of every field. */
@@ -42,7 +43,7 @@ typedef struct ouro_run_options {
     int keep_sigint;        /**< not 0: leave SIGINT alone */
 } ouro_run_options;
 
-/** Length of the histogram of step times: the last but one is of those below 1 s. */
+/** Length of the histogram of step times: the last but one is of those below 1.05 s. */
 #define OURO_STEP_TIMES 22
 
 /** Counters of a loop since it was made, and what lives in it now. */
@@ -67,12 +68,15 @@ typedef struct ouro_loop_stats {
     uint64_t live_stacks;       /**< stacks in use */
     uint64_t live_fds;          /**< descriptors in results that nobody has taken */
     uint64_t ready;             /**< jobs that will run in the next turn */
-    uint64_t ready_peak;        /**< most jobs that one turn had to run */
     uint64_t timers_fired;      /**< deadlines that have passed */
-    uint64_t steps;             /**< task steps and callbacks, if measured: see step_times */
-    ouro_ns step_longest;       /**< of them, the longest */
+
+    /* Of a loop that measures its steps, which are those of tasks, callbacks, and jobs of its own: all in
+     * debug mode, and with ouro_loop_options.step_times. */
+    uint64_t steps;       /**< how many there were */
+    uint64_t ready_peak;  /**< most of them in one turn */
+    ouro_ns step_longest; /**< the longest */
     uint64_t step_times
-        [OURO_STEP_TIMES]; /**< how many took less than 1 us, 2 us, 4 us, ...; the last: longer */
+        [OURO_STEP_TIMES]; /**< how many took less than 1 us, 2 us, 4 us, ... The last: longer */
 } ouro_loop_stats;
 
 OURO_BEGIN_DECLS
