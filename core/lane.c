@@ -23,7 +23,7 @@ static bool made;
 static pthread_mutex_t lock; /* of what follows; taken before a pool's */
 static unsigned loops;       /* that have entered */
 static unsigned sizes[LANES];
-static ouro_pool lanes[LANES];
+static _Alignas(64) ouro_pool lanes[LANES];
 
 static unsigned processors(void)
 {
@@ -37,8 +37,10 @@ static void init(void)
     static const char *const names[] = {"ouro-cpu", "ouro-disk", "ouro-dns"};
     pthread_mutex_init(&lock, NULL);
     loops = 0;
-    for (size_t i = 0; i < LANES; i++)
+    for (size_t i = 0; i < LANES; i++) {
         ouro__pool_init(&lanes[i], names[i], 0);
+        lanes[i].immortal = true;
+    }
 }
 
 static void make(void)

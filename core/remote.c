@@ -136,20 +136,26 @@ static void sleep_on(ouro_remote *r, ouro_ns limit)
     pthread_mutex_unlock(&r->lock);
 }
 
+/* 0 once the answer is there, or why it is not. */
+static int await_answer(ouro_remote *r, ouro_ns limit)
+{
+    if (ouro__loop_forked(r->errand.loop))
+        return -ECHILD;
+    if (limit == 0)
+        return -EAGAIN;
+    if (ouro__loop_is_here(r->errand.loop))
+        return -EDEADLK;
+    sleep_on(r, limit);
+    return atomic_load(&r->answered) ? 0 : -EAGAIN;
+}
+
 int64_t ouro_remote_wait(ouro_remote *r, ouro_ns limit)
 {
     if (!r)
         return -EINVAL;
-    if (!atomic_load(&r->answered)) {
-        if (ouro__loop_forked(r->errand.loop))
-            return -ECHILD;
-        if (ouro__loop_is_here(r->errand.loop))
-            return -EDEADLK;
-        if (limit)
-            sleep_on(r, limit);
-        if (!atomic_load(&r->answered))
-            return -EAGAIN;
-    }
+    int rc = atomic_load(&r->answered) ? 0 : await_answer(r, limit);
+    if (rc < 0)
+        return rc;
     const struct ouro__outcome *o = &r->errand.outcome;
     if (o->grant && !o->giver->kind->in_ptr)
         atomic_store(&r->claimed, true);

@@ -17,6 +17,7 @@
 #include "signals_int.h"
 
 #include <signal.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -248,7 +249,24 @@ static void left(struct ouro__waiter *w)
     signals_unref(s);
 }
 
-static const struct ouro__wait_kind signal_kind = {.name = "signal", .left = left};
+static void describe(const struct ouro__waiter *w, char *text, size_t size)
+{
+    const ouro_signals *s = w->of;
+    const char *separator = "";
+    *text = '\0';
+    for (int number = 1; number < _NSIG && size > 1; number++) {
+        if (sigismember(&s->watched, number) != 1)
+            continue;
+        const char *name = sigabbrev_np(number);
+        snprintf(text, size, "%s%s", separator, name ? name : "RT");
+        size -= strlen(text);
+        text += strlen(text);
+        separator = " or ";
+    }
+}
+
+static const struct ouro__wait_kind signal_kind = {
+    .name = "signal", .left = left, .describe = describe};
 
 /* One that comes again, without a wait. */
 static ouro_future *next_again(ouro_signals *s)
@@ -330,10 +348,9 @@ static int signals_new(ouro_loop *loop, const sigset_t *set, ouro_signals **ret_
     };
     sigemptyset(&s->returned);
     s->fd = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (s->fd >= 0) {
-        *ret_signals = s;
+    *ret_signals = s;
+    if (s->fd >= 0)
         return 0;
-    }
     int rc = -errno;
     signals_unref(s);
     return rc;
@@ -350,7 +367,7 @@ int ouro_signals_open(const int *numbers, size_t n, ouro_signals **ret_signals)
         rc = claim_all(&set);
     if (rc < 0)
         return rc;
-    ouro_signals *s;
+    ouro_signals *s = NULL; /* gcc does not know that errno is set */
     rc = signals_new(loop, &set, &s);
     if (rc < 0) {
         disclaim(&set, _NSIG - 1, ouro__fork_generation + 1);

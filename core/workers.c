@@ -164,12 +164,15 @@ static void work(struct worker *w, ouro_loop *loop)
     struct team *team = w->team;
     const ouro_run_options *opts = &team->opts;
     int rc = 0;
+    ouro__print_on_signal(loop);
     w->main = ouro__main_spawn(team->fn, team->arg, opts);
     if (ouro__task_of(w->main))
         rc = ouro__main_run(loop, w->main, team->has_sigint, stopped_here);
     judge(w, rc < 0 ? rc : ouro_future_result(w->main).n);
     ouro_loop_shutdown(loop, opts->grace ? opts->grace : OURO__DEFAULT_GRACE);
+    ouro__print_off_signal(loop);
     w->main = ouro_unref(w->main);
+    ouro__print_off_signal(loop);
 }
 
 static void *worker_thread(void *arg)

@@ -406,6 +406,22 @@ TaskTest(mutex, a_gather_that_fails_gives_the_lock_back)
     return 0;
 }
 
+TaskTest(mutex, a_select_between_two_locks_has_the_first_and_gives_the_other_back)
+{
+    ouro_mutex other = {0};
+    ouro_result winner;
+    check_eq(ouro_mutex_lock(&m), 0);
+    ouro_future *fs[2] = {ouro_mutex_lock_future(&m), ouro_mutex_lock_future(&other)};
+    check_eq(ouro_mutex_unlock(&m), 0); /* both are there now */
+    check_eq(ouro_await(ouro_select(fs, 2, &winner)), 0);
+    check_eq(winner.n, 0);
+    let_others_run();
+    check_eq(ouro_mutex_locked(&m), 1);
+    check_eq(ouro_mutex_locked(&other), 0);
+    check_eq(ouro_mutex_unlock(&m), 0);
+    return 0;
+}
+
 static void take_the_lock(ouro_future *f, void *arg)
 {
     *(int64_t *)arg = ouro_future_take(f).n;

@@ -718,6 +718,7 @@ static int printing(void)
     check_eq(run_main(print_in_job, pool), 0);
     end();
     check_eq(ouro_procpool_free(pool), 0);
+    fflush(stdout);
     check(read(ends[0], text, sizeof text - 1) > 0);
     check_text(text, "the program\na job\na job\n");
     return 0;

@@ -340,6 +340,32 @@ TaskTest(sem, a_gather_that_succeeds_has_the_permits)
     return 0;
 }
 
+TaskTest(sem, a_select_has_the_permits_that_won_and_gives_back_those_that_lost)
+{
+    begin_with(3, 3);
+    ouro_future *fs[2] = {ouro_sem_acquire_future(&s, 1), ouro_sem_acquire_future(&s, 2)};
+    ouro_result winner;
+    check_eq(ouro_sem_permits(&s), 0);
+    check_eq(ouro_await(ouro_select(fs, 2, &winner)), 0);
+    check_eq(winner.n, 1);
+    let_others_run();
+    check_eq(ouro_sem_permits(&s), 2);
+    return 0;
+}
+
+TaskTest(sem, a_select_that_another_future_wins_takes_its_place_in_line_away)
+{
+    begin_with(1, 3);
+    ouro_result winner;
+    ouro_future *fs[2] = {ouro_sem_acquire_future(&s, 3), ouro_sleep(OURO_MS(2))};
+    ouro_future *a = spawn_letter(take_one, 'a'); /* behind */
+    check_eq(ouro_await(ouro_select(fs, 2, &winner)), 1);
+    check_eq(ouro_await(a), 0);
+    check_text(take_notes(), "a");
+    check_eq(ouro_sem_permits(&s), 0);
+    return 0;
+}
+
 static int64_t wait_for_permits(void *arg)
 {
     (void)arg;
