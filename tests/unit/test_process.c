@@ -131,7 +131,7 @@ static void until_no_child_is_left(void)
 static void until_gone(pid_t pid)
 {
     for (int i = 0; i < 5000 && kill(pid, 0) == 0; i++)
-        usleep(1000);
+        check_eq(ouro_await(ouro_sleep(OURO_MS(1))), 0);
     check(kill(pid, 0) < 0);
 }
 
@@ -667,7 +667,7 @@ ChildTest(a_scope_that_is_left_kills_its_child_and_waits_for_it)
 ChildTest(a_scope_whose_deadline_passes_kills_its_child)
 {
     ouro_scope scope;
-    check_eq(ouro_scope_enter(&scope, &(ouro_scope_options){.timeout = OURO_MS(20)}), 0);
+    check_eq(ouro_scope_enter(&scope, &(ouro_scope_options){.timeout = OURO_MS(500)}), 0);
     ouro_process *p = spawn_shell(
         "trap '' TERM; sleep 1000",
         (ouro_process_options){.scope = &scope, .new_group = 1, .out = OURO_PIPE});
