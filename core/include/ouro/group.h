@@ -128,8 +128,8 @@ int ouro_group_cancel(ouro_group *group, const char *reason);
 /**
  * Wait for all children, without leaving yet, so that the list of errors can be read.
  *
- * A cancel that comes meanwhile cancels the group, also if it is that of an inner scope: a deadline around
- * the join ends the group.
+ * A cancel that comes meanwhile cancels the children, also if it is that of an inner scope: a deadline around
+ * the join ends them, nobody can be spawned from then on, and ouro_scope_exit() tells -ETIMEDOUT.
  *
  * @param group  Borrowed; entered by the current task.
  * @return 0, the first error (without supervise), -ECANCELED (this task was cancelled, and so were the
