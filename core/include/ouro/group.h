@@ -67,7 +67,7 @@ OURO_BEGIN_DECLS
  *
  * @param group  Storage: a local variable; lent until the exit.
  * @param opts   Copied; NULL for defaults.
- * @return 0, -EPERM (not in a task), -ENOMEM, -EINVAL (NULL, a negative limit), -ECHILD. On failure there
+ * @return 0, -EPERM (not in a task), -ENOMEM, -EINVAL (NULL, a negative limit or errors_kept), -ECHILD. On failure there
  *         is nothing to leave.   @thread Loop thread only, in a task.
  */
 int ouro_group_enter(ouro_group *group, const ouro_group_options *opts) OURO_NODISCARD;
