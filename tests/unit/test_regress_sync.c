@@ -136,3 +136,20 @@ TaskTest(regress_sync, a_deadline_around_the_join_of_a_group_is_told_as_one)
     check_eq(ouro_group_exit(&group, rc), -ETIMEDOUT);
     return 0;
 }
+
+/* ---- A lock in a future -------------------------------------------------------------------------------- */
+
+TaskTest(regress_sync,
+         a_lock_that_nobody_took_from_its_future_cannot_be_unlocked_and_goes_back_once)
+{
+    ouro_mutex m = {0};
+    ouro_future *read = ouro_mutex_lock_future(&m), *taken = ouro_mutex_lock_future(&m);
+    check_eq(ouro_future_result(read).n, 0);
+    check_eq(ouro_mutex_unlock(&m), -EPERM);
+    ouro_unref(read);
+    check_eq(ouro_await(taken), 0);
+    check(ouro_mutex_locked(&m));
+    check_eq(ouro_mutex_unlock(&m), 0);
+    check(!ouro_mutex_locked(&m));
+    return 0;
+}
