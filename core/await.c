@@ -16,11 +16,9 @@
 
 #include <stdio.h>
 
-#define BUDGET        128 /* waits in a row that need not suspend; as many as Tokio allows */
 #define IGNORED_LIMIT 100 /* waits after a cancel that look like a bug */
 
-/* Let everything else that is ready run first. */
-static void step_aside(struct ouro__task *task)
+void ouro__task_step_aside(struct ouro__task *task)
 {
     ouro__ready(task->f.loop, &task->job);
     ouro__task_suspend(task);
@@ -96,26 +94,12 @@ static int64_t told(const struct ouro__task *task, int64_t n)
     return -OURO_ECHILDCANCELLED;
 }
 
-void ouro__wait_spent(struct ouro__task *task)
+int ouro__task_may_wait(struct ouro__task *task)
 {
-    if (++task->budget > BUDGET)
-        step_aside(task);
-}
-
-int ouro__wait_begin(struct ouro__task **ret_task)
-{
-    ouro_loop *loop;
-    int rc = ouro__loop_here(&loop);
-    if (rc < 0)
-        return rc;
-    struct ouro__task *task = loop->task;
-    if (!task)
-        return -EPERM;
-    *ret_task = task;
     if (!ouro__task_cancelled(task))
         return 0;
     note_ignored_cancel(task);
-    step_aside(task);
+    ouro__task_step_aside(task);
     return -ECANCELED;
 }
 
@@ -130,7 +114,7 @@ static void await(struct ouro__task *task, ouro_future *f)
         note_ignored_cancel(task);
         ouro__cancel(f);
         if (f->state != OURO_PENDING)
-            step_aside(task);
+            ouro__task_step_aside(task);
     }
     ouro__task_wait(task, f);
 }
@@ -186,7 +170,7 @@ int64_t ouro_join(ouro_future *f)
         ouro__wait_spent(task);
     } else if (ouro__task_cancelled(task)) {
         note_ignored_cancel(task);
-        step_aside(task);
+        ouro__task_step_aside(task);
     } else {
         wait_for(task, f, OURO__TASK_JOINING);
     }
@@ -204,7 +188,7 @@ int ouro_yield(void)
     struct ouro__task *task = loop->task;
     if (!task)
         return -EPERM;
-    step_aside(task);
+    ouro__task_step_aside(task);
     if (!ouro__task_cancelled(task))
         return 0;
     note_ignored_cancel(task);

@@ -28,10 +28,11 @@ static int usable(const ouro_cond *c, const ouro_mutex *m)
 
 int ouro_cond_wait(ouro_cond *c, ouro_mutex *m)
 {
-    struct ouro__task *task;
     int rc = usable(c, m);
-    if (rc == 0)
-        rc = ouro__wait_begin(&task);
+    if (rc < 0)
+        return rc;
+    struct ouro__task *task;
+    rc = ouro__wait_begin(&task);
     if (rc < 0)
         return rc;
     struct ouro__waiter w = {.kind = &signal_wait, .of = c, .item = m};

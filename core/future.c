@@ -478,7 +478,7 @@ int ouro_on_done(ouro_future *f, ouro_done_fn *fn, void *arg)
 static bool looks_on(const struct ouro__job *job)
 {
     return job->run == observer_run || ouro__task_joins(job) || ouro__gather_let_go(job) ||
-           ouro__wait_looks_on(job) || ouro__completions_look_on(job);
+           ouro__wait_looks_on(job) || ouro__completions_look_on(job) || ouro__errand_waits(job);
 }
 
 bool ouro__future_is_awaited(const ouro_future *f)

@@ -12,6 +12,8 @@
  */
 #include "guard.h"
 #include "pool_int.h"
+#include "process_int.h"
+#include "signals_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +60,9 @@ static void init_lists(ouro_loop *loop)
     ouro__list_init(&loop->calls);
     ouro__list_init(&loop->cancelling);
     ouro__list_init(&loop->leavings);
+    ouro__list_init(&loop->errands);
+    ouro__list_init(&loop->signals);
+    ouro__list_init(&loop->processes);
 }
 
 /* 0 when this thread may make a loop. */
@@ -177,16 +182,22 @@ static int end_tasks(ouro_loop *loop, ouro_ns deadline)
     return rc;
 }
 
+/* Nothing is left, in the background either. */
+static bool is_over(const ouro_loop *loop)
+{
+    return !ouro__loop_alive(loop) && loop->ops.background == 0;
+}
+
 static int end_all(ouro_loop *loop, ouro_ns deadline)
 {
     int rc = 0;
-    loop->enough = ouro__loop_is_quiet;
+    loop->enough = is_over;
     do {
         ouro__calls_cancel(loop);
         cancel_all(loop, false);
-        if (ouro__loop_alive(loop))
+        if (!is_over(loop))
             rc = ouro__loop_turn(loop, deadline);
-    } while (rc == 0 && ouro__loop_alive(loop) && ouro__loop_now(loop) < deadline);
+    } while (rc == 0 && !is_over(loop) && ouro__loop_now(loop) < deadline);
     return rc;
 }
 
@@ -199,6 +210,7 @@ static void abandon(ouro_loop *loop)
             ouro__report_future(f, OURO_REPORT_ABANDONED, 0,
                                 "did not end before the deadline; its memory is leaked on purpose");
     }
+    ouro__errands_give_up(loop);
 }
 
 int ouro_loop_shutdown(ouro_loop *loop, ouro_ns grace)
@@ -216,7 +228,7 @@ int ouro_loop_shutdown(ouro_loop *loop, ouro_ns grace)
     ouro_ns least = ouro__ns_add(ouro__loop_now(loop), LEAST_GRACE);
     int rest = end_all(loop, deadline > least ? deadline : least);
     rc = rc < 0 ? rc : rest;
-    if (ouro__loop_alive(loop)) {
+    if (!is_over(loop)) {
         abandon(loop);
         rc = -ETIMEDOUT;
     }
@@ -309,6 +321,7 @@ static int close_in_child(ouro_loop *loop)
         return -EBUSY;
     ouro__watch_close(loop, true);
     ouro__posts_close(loop, true);
+    ouro__signals_stop_all(loop);
     drop(loop);
     loop->driver->ops->close_in_child(loop->driver);
     ouro__this_loop = NULL;
@@ -324,6 +337,7 @@ static void run_last_destructors(ouro_loop *loop)
 {
     loop->running = true;
     loop->phase = OURO__SHUT;
+    ouro__errands_give_up(loop); /* begun since shutdown gave up */
     ouro__posts_close(loop, false);
     ouro__loop_bury(loop);
     /* What was given up is not run again: it may never end. */
@@ -343,7 +357,11 @@ int ouro_loop_close(ouro_loop *loop)
         return rc;
     if (ouro__loop_in_use(loop) || (!loop->abandoned && ouro__loop_alive(loop)))
         return -EBUSY;
+    if (loop->ops.background && !loop->abandoned)
+        ouro_loop_shutdown(loop, 0);
     run_last_destructors(loop);
+    ouro__signals_stop_all(loop);
+    ouro__processes_let_go(loop);
     ouro__watch_close(loop, false);
     if (loop->debug) {
         report_leaks(loop);

@@ -198,7 +198,8 @@ int ouro__loop_turn(ouro_loop *loop, ouro_ns deadline)
 
 bool ouro__loop_alive(const ouro_loop *loop)
 {
-    return loop->pending || loop->calls_live || loop->ops.in_kernel ||
+    uint64_t background = loop->ops.background;
+    return loop->pending > background || loop->calls_live || loop->ops.in_kernel > background ||
            !ouro__list_empty(&loop->ready) || !ouro__list_empty(&loop->dead);
 }
 

@@ -32,6 +32,9 @@ struct ouro__post {
 /* A step longer than this is reported in debug mode. */
 #define OURO__SLOW_STEP OURO_MS(100)
 
+/* So many waits in a row need not suspend: as many as Tokio allows. */
+#define OURO__BUDGET 128
+
 /* What may still be begun. */
 enum ouro__phase {
     OURO__OPEN,
@@ -83,6 +86,9 @@ struct ouro_loop {
     struct ouro__link calls;      /* calls that have not run */
     struct ouro__link cancelling; /* gathers whose children are still to be cancelled */
     struct ouro__link leavings;   /* what is to be done when scopes are left */
+    struct ouro__link errands;    /* whose work here another thread waits for */
+    struct ouro__link signals;    /* open streams of them */
+    struct ouro__link processes;  /* children that somebody holds on to, or that have not ended */
     struct ouro__locals *locals;  /* of the callback that runs, or of the loop */
     uint64_t pending;             /* futures that have not settled */
     uint64_t tasks;               /* of them, tasks */
@@ -163,6 +169,29 @@ static inline int ouro__loop_for_work(ouro_loop **ret_loop)
 
 /* -EXDEV: something of @loop is used by another thread, which is reported in debug mode. */
 int ouro__wrong_thread(const ouro_loop *loop, const char *what);
+
+/* Begin to wait in the current task. 0, or -EPERM (no loop, or not in a task), -ECHILD, -ECANCELED: it is
+ * cancelled, and others have run meanwhile. */
+static inline int ouro__wait_begin(struct ouro__task **ret_task)
+{
+    ouro_loop *loop;
+    int rc = ouro__loop_here(&loop);
+    if (rc < 0)
+        return rc;
+    struct ouro__task *task = loop->task;
+    if (!task)
+        return -EPERM;
+    *ret_task = task;
+    bool never_asked = !task->scope && !(task->f.flags & OURO__CANCEL_ASKED);
+    return never_asked ? 0 : ouro__task_may_wait(task);
+}
+
+/* What was wanted was there: after many of these in a row, let others run. */
+static inline void ouro__wait_spent(struct ouro__task *task)
+{
+    if (++task->budget > OURO__BUDGET)
+        ouro__task_step_aside(task);
+}
 
 /* 0, or why @f cannot be used here: -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN (given up at shutdown). */
 static inline int ouro__future_check(const ouro_future *f)
@@ -259,7 +288,7 @@ int ouro__loop_drive(ouro_loop *loop, ouro_future *goal, void (*each)(ouro_loop 
 /* The opposite of the next, to stop for. */
 bool ouro__loop_is_quiet(const ouro_loop *loop);
 
-/* Whether anything is left that a turn could bring forward. */
+/* Whether anything is left that a turn could bring forward, but for what is in the background. */
 bool ouro__loop_alive(const ouro_loop *loop);
 
 /* Destroy and report what died since the last turn. */
@@ -288,6 +317,11 @@ void ouro__print_off_signal(ouro_loop *loop);
 
 /* watchdog.c: the loop is closed. @quietly: in the child of a fork, where there is no thread to end. */
 void ouro__watch_close(ouro_loop *loop, bool quietly);
+
+/* errand.c: whether @job waits on behalf of another thread; tell those who do that they need not wait any
+ * more: -ESHUTDOWN. */
+bool ouro__errand_waits(const struct ouro__job *job);
+void ouro__errands_give_up(ouro_loop *loop);
 
 /* call.c: take back every call that has not run. */
 void ouro__calls_cancel(ouro_loop *loop);

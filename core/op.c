@@ -13,6 +13,7 @@
  */
 #include "loop_int.h"
 
+#include <poll.h>
 #include <string.h>
 
 #define FIRST_SLOTS 64u
@@ -173,6 +174,8 @@ static void op_settle(struct ouro__op *op, int32_t res)
         ouro__list_remove(&op->link);
     give_slot_back(ops, op);
     ops->live--;
+    if (f->flags & OURO__BACKGROUND)
+        ops->background--;
     bool stopped = res == -ECANCELED || res == -EINTR;
     if (stopped && (f->flags & OURO__CANCEL_ASKED)) {
         ouro__settle(f, OURO_CANCELLED, -ECANCELED);
@@ -296,4 +299,21 @@ ouro_future *ouro_uring_op(const struct io_uring_sqe *sqe, const ouro_uring_opti
     loop->ops.live++;
     ouro__list_push(&loop->ops.queued, &op->link);
     return &op->f;
+}
+
+ouro_future *ouro__poll_in(int fd)
+{
+    uint32_t events = POLLIN;
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    events <<= 16; /* the kernel keeps it where the 16 bits of old were */
+#endif
+    struct io_uring_sqe sqe = {.opcode = IORING_OP_POLL_ADD, .fd = fd, .poll32_events = events};
+    return ouro_uring_op(&sqe, NULL);
+}
+
+void ouro__op_to_background(ouro_future *f)
+{
+    assert(f->kind == &op_kind && f->state == OURO_PENDING);
+    f->flags |= OURO__BACKGROUND;
+    f->loop->ops.background++;
 }

@@ -32,6 +32,7 @@ struct ouro__ops {
     struct ouro__link queued;  /* to be submitted, oldest first */
     struct ouro__link cancels; /* in the kernel, to be cancelled */
     uint64_t live;             /* not settled */
+    uint64_t background;       /* of them, those in the background */
     uint64_t in_kernel;        /* completions owed, those of cancels included */
     uint64_t stale;
     uint64_t parked;
@@ -51,6 +52,12 @@ bool ouro__ops_flush(ouro_loop *loop);
 
 /* A completion has come. */
 void ouro__op_complete(ouro_loop *loop, const struct ouro__completion *completion);
+
+/* Wait until there is something to read from @fd. */
+ouro_future *ouro__poll_in(int fd);
+
+/* Put @f, an operation, in the background: a loop that has nothing else ends. Closing the loop cancels it. */
+void ouro__op_to_background(ouro_future *f);
 
 static inline bool ouro__ops_waiting(const struct ouro__ops *ops)
 {

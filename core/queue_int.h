@@ -57,6 +57,7 @@ int ouro__queue_refuse(const ouro_queue *q);
 /* Begin to wait in the current task. Not 0: @q may be gone. */
 static inline int ouro__queue_begin(const ouro_queue *q, struct ouro__task **ret_task)
 {
+    *ret_task = NULL; /* gcc does not know that a refusal is an error */
     if (!q || q->loop != ouro__this_loop)
         return ouro__queue_refuse(q);
     return ouro__wait_begin(ret_task);

@@ -126,6 +126,12 @@ void ouro__scope_off_leave(struct ouro__leaving *l);
 /* Suspend the current task. Somebody must have put its job where it will be run. */
 void ouro__task_suspend(struct ouro__task *task);
 
+/* Let everything else that is ready run before the current task goes on. */
+void ouro__task_step_aside(struct ouro__task *task);
+
+/* Whether a wait of the current task has to fail: -ECANCELED, others having run meanwhile, or 0. */
+int ouro__task_may_wait(struct ouro__task *task);
+
 /* Wait in the current task until @f has settled, whatever is cancelled meanwhile. */
 void ouro__task_wait(struct ouro__task *task, ouro_future *f);
 

@@ -53,13 +53,6 @@ void ouro__line_push(struct ouro__line *line, struct ouro__waiter *w);
 /* Take @w out of its line, which serves nobody. */
 void ouro__line_remove(struct ouro__waiter *w);
 
-/* Begin to wait in the current task. 0, or -EPERM (no loop, or not in a task), -ECHILD, -ECANCELED: it is
- * cancelled, and others have run meanwhile. */
-int ouro__wait_begin(struct ouro__task **ret_task);
-
-/* What was wanted was there: after many of these in a row, let others run. */
-void ouro__wait_spent(struct ouro__task *task);
-
 /* Stand in @line with @w, whose `kind`, `of`, `n` and `item` are set, until served or cancelled. Returns what
  * it was served with, or -ECANCELED. The object waited for may be gone by then. */
 int64_t ouro__wait_in_line(struct ouro__task *task, struct ouro__line *line,

@@ -46,7 +46,8 @@ struct ouro__watch {
     pid_t tid; /* of the loop's thread */
     pthread_t thread;
     sem_t stop;
-    bool unanswered; /* a signal may still be on its way */
+    bool was_blocked; /* the signal, in that thread */
+    bool unanswered;  /* one may still be on its way */
 
     /* The question, and after that the answer. */
     atomic_int question; /* enum question */
@@ -348,13 +349,30 @@ static int start_thread(struct ouro__watch *w)
     return rc == 0 ? 0 : -EAGAIN;
 }
 
-/* The signal that was not answered may be answered by nobody from now on. */
-static void take_back_signal(int signal)
+static sigset_t just(int signal)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, signal);
-    sigtimedwait(&set, NULL, &(struct timespec){0});
+    return set;
+}
+
+/* A worker's thread, for one, has all signals blocked. */
+static void let_signal_in(struct ouro__watch *w)
+{
+    sigset_t set = just(w->opts.signal), before;
+    pthread_sigmask(SIG_UNBLOCK, &set, &before);
+    w->was_blocked = sigismember(&before, w->opts.signal) == 1;
+}
+
+/* One that was not answered may be answered by nobody from now on. */
+static void keep_signal_out(struct ouro__watch *w)
+{
+    sigset_t set = just(w->opts.signal);
+    if (w->unanswered)
+        sigtimedwait(&set, NULL, &(struct timespec){0});
+    if (w->was_blocked)
+        pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
 static void end(struct ouro__watch *w)
@@ -363,8 +381,7 @@ static void end(struct ouro__watch *w)
     pthread_join(w->thread, NULL);
     w->loop->watch = NULL;
     w->loop->stepwise = w->loop->measured;
-    if (w->unanswered)
-        take_back_signal(w->opts.signal);
+    keep_signal_out(w);
     disclaim(w->opts.signal);
     watch_free(w);
 }
@@ -378,11 +395,13 @@ static int begin(struct ouro__watch *w)
     int rc = claim(w->opts.signal);
     if (rc < 0)
         return rc;
+    let_signal_in(w);
     loop->watch = w;
     ouro__beat(loop, ouro__loop_in_use(loop));
     rc = start_thread(w);
     if (rc < 0) {
         loop->watch = NULL;
+        keep_signal_out(w);
         disclaim(w->opts.signal);
         return rc;
     }

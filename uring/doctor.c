@@ -113,6 +113,8 @@ static void print_ring(const struct ouro__ring_report *r)
     puts(r->fd_registered ? "registered" : "not registered, each call costs a little more");
     label("kernel workers");
     puts(r->workers_capped ? "bounded" : "not bounded");
+    label("woken by");
+    puts(r->takes_messages ? "messages to the ring" : "an eventfd that the ring reads");
     label("fork");
     puts(r->fork_safe ? "the ring's memory stays with the parent"
                       : "the child inherits the ring's memory");

@@ -14,6 +14,7 @@
  * that made the driver, but for wake().
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -92,6 +93,7 @@ struct ouro__driver_ops {
 struct ouro__kernel_options {
     unsigned entries;       /* of the submission queue, 8 at least; one is the driver's own */
     uint64_t spin;          /* ns to look at the ring before sleeping; 0: never */
+    bool no_messages;       /* be woken by an eventfd even where rings take messages: for tests */
     void *(*alloc)(size_t); /* where the driver's own memory comes from */
     void (*release)(void *);
 };

@@ -11,10 +11,13 @@
  * one enter; the kernel runs what has become ready (with DEFER_TASKRUN it does so nowhere else) and
  * returns at the first completion or at the deadline; reap() copies completions out.
  *
- * Waking: the ring holds a READ of an eventfd, and wake() is one write(2). When the READ has
- * completed, the next submit() puts it back; the eventfd counts meanwhile, so no wake is lost. The
- * eventfd and the READ's buffer live until free(), longer than the ring. A loop that is polled from
- * another has a second eventfd, for fd(), which wake() signals too.
+ * Waking: wake() sends the ring a message, which is a completion that it sees at once. A wake that is on its
+ * way is enough, so further ones do nothing until its completion is taken. Where rings take no messages (before
+ * 6.13), or the kernel has no memory for one, wake() is a write(2) to an eventfd that the ring holds a READ of. When
+ * that has completed, the next submit() puts it back; the eventfd counts meanwhile, so no wake is lost.
+ * Eventfd and the READ's buffer live until free(), longer than the ring, which close() takes away only when no wake()
+ * can still name its descriptor. A loop that is polled from another has a second eventfd, for fd(), which is
+ * signalled too.
  *
  * How it fails: a signal or the deadline ends a wait with 0 and nothing to reap. A full completion
  * queue makes the kernel keep what does not fit and say so by a flag; entering again fetches it.
@@ -31,6 +34,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -38,7 +42,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WAKE_DATA (OURO__DRIVER_DATA | 1)
+#define WAKE_DATA    (OURO__DRIVER_DATA | 1) /* of the READ */
+#define MESSAGE_DATA (OURO__DRIVER_DATA | 2)
 
 #define LOOKS_A_CLOCK 8   /* looks at the ring between two looks at the clock */
 #define RETIRE_TRIES  100 /* waits of RETIRE_NS for the READ when the ring is closed */
@@ -49,6 +54,10 @@ struct kernel {
     struct io_uring ring;
     unsigned enter_flags; /* of every enter */
     struct ouro__spin spin;
+    bool takes_messages;
+    atomic_bool
+        woken; /* and the completion that tells so has not been taken; once closed, for ever */
+    atomic_uint wakers; /* threads inside wake() */
     int wake_fd;
     bool wake_armed;     /* the READ is queued or in the kernel */
     uint64_t wake_place; /* once so many entries are submitted, the kernel has it */
@@ -103,6 +112,14 @@ static unsigned kernel_sq_space(struct ouro__driver *d)
     return left > 1 ? left - 1 : 0;
 }
 
+/* What a wake is for happened before it: the loop, which looks at that after this, will see it. */
+static void hear_wake(struct kernel *k, uint64_t user_data)
+{
+    if (user_data == WAKE_DATA)
+        k->wake_armed = false;
+    atomic_exchange(&k->woken, false);
+}
+
 static unsigned kernel_reap(struct ouro__driver *d, struct ouro__completion *out, unsigned max)
 {
     struct kernel *k = of(d);
@@ -112,8 +129,8 @@ static unsigned kernel_reap(struct ouro__driver *d, struct ouro__completion *out
     unsigned n = 0;
     for (; seen < there && n < max; seen++) {
         const struct io_uring_cqe *cqe = &cq->cqes[(*cq->khead + seen) & cq->ring_mask];
-        if (cqe->user_data == WAKE_DATA)
-            k->wake_armed = false;
+        if (cqe->user_data & OURO__DRIVER_DATA)
+            hear_wake(k, cqe->user_data);
         else
             out[n++] = (struct ouro__completion){cqe->user_data, cqe->res, cqe->flags};
     }
@@ -251,13 +268,24 @@ static void signal_fd(int fd)
     errno = saved;
 }
 
-static void kernel_wake(struct ouro__driver *d)
+static void send_wake(struct kernel *k)
 {
-    signal_fd(of(d)->wake_fd);
+    if (k->takes_messages && ouro__ring_tell(k->ring.ring_fd, MESSAGE_DATA) == 0)
+        return;
+    signal_fd(k->wake_fd);
     /* The kernel would pass it on, but from one eventfd to another only after an RCU grace period. */
-    int fd = atomic_load(&of(d)->poll_fd);
+    int fd = atomic_load(&k->poll_fd);
     if (fd >= 0)
         signal_fd(fd);
+}
+
+static void kernel_wake(struct ouro__driver *d)
+{
+    struct kernel *k = of(d);
+    atomic_fetch_add(&k->wakers, 1);
+    if (!atomic_exchange(&k->woken, true))
+        send_wake(k);
+    atomic_fetch_sub(&k->wakers, 1);
 }
 
 /* Not the ring's own descriptor: with DEFER_TASKRUN a completion is work that the ring's thread has
@@ -299,7 +327,7 @@ static void retire_wake(struct kernel *k)
     if (k->base.stats.submitted < k->wake_place)
         k->wake_armed = false; /* the kernel has not seen it, and will not */
     if (k->wake_armed)
-        kernel_wake(&k->base);
+        signal_fd(k->wake_fd);
     for (int i = 0; k->wake_armed && i < RETIRE_TRIES; i++) {
         struct ouro__completion dropped[16];
         while (kernel_reap(&k->base, dropped, 16) == 16)
@@ -309,10 +337,19 @@ static void retire_wake(struct kernel *k)
     }
 }
 
+/* From now on wake() does nothing. The number of the ring's descriptor may soon be another file's. */
+static void end_wakes(struct kernel *k)
+{
+    atomic_store(&k->woken, true);
+    while (atomic_load(&k->wakers))
+        sched_yield();
+}
+
 static void kernel_close(struct ouro__driver *d)
 {
     struct kernel *k = of(d);
     retire_wake(k);
+    end_wakes(k);
     io_uring_queue_exit(&k->ring);
 }
 
@@ -321,6 +358,7 @@ static void kernel_close_in_child(struct ouro__driver *d)
 {
     struct kernel *k = of(d);
     k->wake_armed = false;
+    atomic_store(&k->woken, true);
     close(k->ring.ring_fd);
 }
 
@@ -370,6 +408,8 @@ int ouro__kernel_driver_new(const struct ouro__kernel_options *options,
     k->base.ops = &kernel_ops;
     k->release = options->release;
     atomic_init(&k->poll_fd, -1);
+    atomic_init(&k->woken, false);
+    atomic_init(&k->wakers, 0);
     k->wake_fd = eventfd(0, EFD_CLOEXEC);
     int rc = k->wake_fd < 0 ? -errno : 0;
     struct ouro__ring_report report;
@@ -382,6 +422,7 @@ int ouro__kernel_driver_new(const struct ouro__kernel_options *options,
         return rc;
     }
     k->enter_flags = enter_flags(&report);
+    k->takes_messages = report.takes_messages && !options->no_messages;
     /* With one processor, whatever we spin for cannot happen until we stop. */
     k->spin = ouro__spin_start(sysconf(_SC_NPROCESSORS_ONLN) > 1 ? options->spin : 0);
     *ret_driver = &k->base;

@@ -34,10 +34,7 @@ static bool try_msg_ring(struct ouro__trial *t)
 
 static bool try_send_msg_ring(struct ouro__trial *t)
 {
-    struct io_uring_sqe sqe;
-    memset(&sqe, 0, sizeof sqe);
-    io_uring_prep_msg_ring(&sqe, t->there.ring_fd, 0, 2, 0);
-    return io_uring_register((unsigned)-1, OURO__REGISTER_SEND_MSG_RING, &sqe, 1) == 0;
+    return ouro__ring_tell(t->there.ring_fd, 2) == 0;
 }
 
 static bool try_abs_timer(struct ouro__trial *t)
@@ -114,7 +111,7 @@ const struct ouro__feature ouro__features[OURO__FEATURES] = {
     {.name = "send_msg_ring",
      .since = "6.13",
      .try_it = try_send_msg_ring,
-     .what = "threads without a ring post to loops"},
+     .what = "any thread wakes a loop by a message to its ring"},
     {.name = "resize_rings",
      .since = "6.13",
      .try_it = try_resize,

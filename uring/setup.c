@@ -15,8 +15,11 @@
 
 #include "setup.h"
 
+#include "uapi.h"
+
 #include <errno.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* The oldest kernel is 6.1, for DEFER_TASKRUN and a year of repairs. Release texts lie (vendors
@@ -123,6 +126,33 @@ static bool cap_workers(struct io_uring *ring)
     return io_uring_register_iowq_max_workers(ring, limits) == 0;
 }
 
+/* The system call itself: liburing would set errno in a signal handler, and knows no ring-less calls. */
+int ouro__ring_tell(int fd, uint64_t user_data)
+{
+    int saved = errno;
+    struct io_uring_sqe sqe = {
+        .opcode = IORING_OP_MSG_RING,
+        .fd = fd,
+        .off = user_data,
+    };
+    long rc = syscall(SYS_io_uring_register, -1, OURO__REGISTER_SEND_MSG_RING, &sqe, 1);
+    rc = rc < 0 ? -errno : rc;
+    errno = saved;
+    return (int)rc;
+}
+
+/* Send the new ring a message, and have it back. */
+static bool takes_messages(struct io_uring *ring)
+{
+    struct io_uring_cqe *cqe;
+    if (ouro__ring_tell(ring->ring_fd, 1) < 0 || io_uring_get_events(ring) < 0 ||
+        io_uring_peek_cqe(ring, &cqe) < 0)
+        return false;
+    bool arrived = cqe->user_data == 1;
+    io_uring_cqe_seen(ring, cqe);
+    return arrived;
+}
+
 int ouro__ring_open(unsigned entries, struct io_uring *ring, struct ouro__ring_report *ret_report)
 {
     int rc = ouro__ring_ladder(io_uring_queue_init_params, entries, ring, ret_report);
@@ -135,6 +165,7 @@ int ouro__ring_open(unsigned entries, struct io_uring *ring, struct ouro__ring_r
     }
     ret_report->fork_safe = io_uring_ring_dontfork(ring) == 0;
     ret_report->workers_capped = cap_workers(ring);
+    ret_report->takes_messages = takes_messages(ring);
     ret_report->fd_registered = io_uring_register_ring_fd(ring) == 1;
     return 0;
 }

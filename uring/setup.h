@@ -31,6 +31,7 @@ struct ouro__ring_report {
     bool fd_registered;  /* enter with IORING_ENTER_REGISTERED_RING and ring->enter_ring_fd */
     bool workers_capped; /* io-wq will not make threads without end */
     bool fork_safe;      /* a child does not inherit the ring's memory */
+    bool takes_messages; /* from any thread, by ouro__ring_tell() */
 };
 
 /* One ring, by asking for less until the kernel agrees: no entries for -ENOMEM, no flags for
@@ -41,6 +42,10 @@ int ouro__ring_ladder(ouro__ring_init_fn *init, unsigned entries, struct io_urin
 /* One ring ready for use by the calling thread. 0, -EOPNOTSUPP when the kernel is older than ouro
  * can use, or what ouro__ring_ladder() returned. */
 int ouro__ring_open(unsigned entries, struct io_uring *ring, struct ouro__ring_report *ret_report);
+
+/* Have a completion with @user_data appear in the ring with descriptor @fd. 0 or a negative errno. Any thread, any
+ * signal handler; allocates nothing here. */
+int ouro__ring_tell(int fd, uint64_t user_data);
 
 /* The operations this kernel has: supported[op], true or false. Returns how many it knows, or a
  * negative errno. */

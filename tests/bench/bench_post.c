@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "loop_int.h"
 
 #ifdef BENCH_HAVE_UV
 #    include <uv.h>
@@ -24,6 +25,7 @@
 
 #define FLOOD   50000u
 #define SINGLES 300u
+#define SPIN    OURO_US(50)
 
 /* One round: a sender and a loop, which is reached by post() and left by stop(). */
 struct race {
@@ -126,16 +128,35 @@ static int64_t receive(void *arg)
     return end;
 }
 
-static double ouro_race(unsigned posts, unsigned gap_us, ouro_ns spin)
+/* As ouro_run(), on a loop that is woken by messages to its ring, or as on older kernels. */
+static int64_t run(ouro_task_fn *fn, void *arg, ouro_ns spin, bool no_messages)
+{
+    struct ouro__kernel_options options = {
+        .entries = 256,
+        .spin = spin,
+        .no_messages = no_messages,
+        .alloc = malloc,
+        .release = free,
+    };
+    struct ouro__driver *driver;
+    ouro_loop *loop;
+    bench_check(ouro__kernel_driver_new(&options, &driver), "a driver");
+    bench_check(ouro__loop_new_on(driver, &(ouro_loop_options){.debug = -1}, &loop), "a loop");
+    int64_t rc = ouro_loop_run_until(loop, ouro_spawn(fn, arg));
+    bench_check(ouro_loop_shutdown(loop, OURO_SEC(1)), "ouro_loop_shutdown");
+    ouro_loop_close(loop);
+    return rc;
+}
+
+static double ouro_race(unsigned posts, unsigned gap_us, ouro_ns spin, bool no_messages)
 {
     static struct race race;
     race = (struct race){
         .post = post_to_loop, .stop = resolve_over, .posts = posts, .gap_us = gap_us};
     if (bench_other_cpu() < 0)
         return bench_skip("posts between threads: they need a second processor");
-    ouro_run_options opts = {.loop = {.debug = -1, .spin = spin}, .keep_sigint = 1};
-    int64_t end = ouro_run(receive, &race, &opts);
-    bench_check(end, "ouro_run");
+    int64_t end = run(receive, &race, spin, no_messages);
+    bench_check(end, "the loop");
     return outcome(&race, (uint64_t)end);
 }
 
@@ -227,17 +248,22 @@ static double uv_singles(const void *arg)
 static double flood(const void *arg)
 {
     (void)arg;
-    return ouro_race(FLOOD, 0, 0);
+    return ouro_race(FLOOD, 0, SPIN, false);
 }
 
 static double singles(const void *arg)
 {
-    return ouro_race(SINGLES, *(const unsigned *)arg, 0);
+    return ouro_race(SINGLES, *(const unsigned *)arg, SPIN, false);
 }
 
 static double singles_without_spin(const void *arg)
 {
-    return ouro_race(SINGLES, *(const unsigned *)arg, OURO_FOREVER);
+    return ouro_race(SINGLES, *(const unsigned *)arg, 0, false);
+}
+
+static double singles_by_eventfd(const void *arg)
+{
+    return ouro_race(SINGLES, *(const unsigned *)arg, 0, true);
 }
 
 int main(int argc, char **argv)
@@ -250,6 +276,9 @@ int main(int argc, char **argv)
          .arg = &long_gap, .note = "one way, to a loop that has slept for 300 us"},
         {"post.spin", "us", singles, "ouro, spin off", .rival = singles_without_spin,
          .arg = &short_gap, .note = "one way, 10 us after the last one"},
+        {"post.message", "us", singles_without_spin, "ouro, woken by an eventfd",
+         .rival = singles_by_eventfd, .arg = &long_gap,
+         .note = "one way, to a loop that has slept for 300 us and does not spin"},
     };
     return bench_main(argc, argv, "Calls from another thread", cases, BENCH_COUNT(cases));
 }

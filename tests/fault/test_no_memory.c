@@ -15,7 +15,9 @@
 
 #include <errno.h>
 #include <linux/io_uring.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <ouro/uring.h>
@@ -423,6 +425,54 @@ static int64_t jobs(void *arg)
     return hear(ouro_await(ouro_offload(compute, NULL)));
 }
 
+/* ---- Scenario: signals and child processes ------------------------------------------------------------------------- */
+
+static void use_signals(void)
+{
+    ouro_signals *s = NULL;
+    if (hear(ouro_signals_open((int[]){SIGUSR1, SIGUSR2}, 2, &s)) == 0) {
+        ouro_future *first = ouro_signals_next(s), *second = ouro_signals_next(s);
+        check_eq(raise(SIGUSR1), 0);
+        hear(ouro_join(first));
+        ouro_unref(first); /* if it was served, it comes again */
+        hear(ouro_await(ouro_timeout(second, OURO_MS(20))));
+        hear(ouro_await(ouro_timeout(ouro_signals_next(s), OURO_MS(1))));
+    }
+    ouro_signals_close(s);
+    hear(ouro_await(ouro_timeout(ouro_signal_wait(SIGUSR2), OURO_MS(1))));
+}
+
+static ouro_process *spawn_cat(ouro_scope *scope)
+{
+    const char *argv[] = {"/bin/cat", NULL}, *env[] = {NULL};
+    int64_t rc;
+    ouro_process *p = ouro_await_ptr(
+        ouro_process_spawn(&(ouro_process_options){
+            .argv = argv, .env = env, .in = OURO_PIPE, .out = OURO_PIPE, .scope = scope}),
+        &rc);
+    hear(rc);
+    return p;
+}
+
+static int64_t children(void *arg)
+{
+    (void)arg;
+    use_signals();
+    ouro_process *p = spawn_cat(NULL);
+    if (p) {
+        hear(ouro_await(ouro_process_communicate(p, "text", 4)));
+        hear(ouro_await(ouro_process_wait(p)));
+    }
+    ouro_process_free(p);
+    ouro_scope scope;
+    check_eq(ouro_scope_enter(&scope, NULL), 0);
+    ouro_process_free(spawn_cat(&scope));
+    int64_t rc = ouro_scope_exit(&scope, 0);
+    while (waitpid(-1, NULL, 0) > 0) /* what could not be waited for by the loop */
+        continue;
+    return rc;
+}
+
 /* ---- Walking ------------------------------------------------------------------------------------------------------ */
 
 /* A loop on either driver, with as little memory as there is. On failure nothing was made. */
@@ -528,4 +578,10 @@ Test(no_memory, groups_selects_and_waits_fail_cleanly_at_every_allocation)
 Test(no_memory, jobs_of_pools_fail_cleanly_at_every_allocation)
 {
     walk(jobs, true);
+}
+
+Test(no_memory, signals_and_children_fail_cleanly_at_every_allocation)
+{
+    walk(children, true);
+    check_eq(waitpid(-1, NULL, WNOHANG), -1);
 }

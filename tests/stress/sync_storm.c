@@ -150,6 +150,9 @@ static int64_t consume(ouro_future *f, ouro_done_fn *keep)
         must(ouro_on_done(f, keep, NULL) == 0);
         ouro_unref(f);
         return -EAGAIN;
+    case 6:
+        both[1] = ouro_sleep(moment());
+        return ouro_await(ouro_select(both, 2, results)) == 0 ? results[0].n : -ECANCELED;
     default:
         return ouro_await(f);
     }

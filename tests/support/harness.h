@@ -142,4 +142,15 @@ void harness_child_failed(const char *file, int line, const char *condition);
     }                                                \
     static int64_t suite##_##name(void *unused __attribute__((unused)))
 
+/* For what only a kernel has: signals, processes. */
+#define KernelTest(suite, name)                      \
+    static int64_t suite##_##name(void *unused);     \
+    Test(suite, name)                                \
+    {                                                \
+        begin_kernel();                              \
+        check_eq(run_main(suite##_##name, NULL), 0); \
+        end();                                       \
+    }                                                \
+    static int64_t suite##_##name(void *unused __attribute__((unused)))
+
 #endif

@@ -61,7 +61,28 @@ static inline void let_others_run(void)
         check_eq(ouro_yield(), 0);
 }
 
-/* A task of one's own choice in a scope that is cancelled from the beginning. */
+static inline int64_t count_turns(void *arg)
+{
+    int *count = arg;
+    while (ouro_yield() == 0)
+        ++*count;
+    return -ECANCELED;
+}
+
+/* @wait never has to wait; others must run all the same, but not each time. */
+static inline void check_others_run_beside(void (*wait)(void))
+{
+    int count = 0;
+    ouro_future *other = ouro_spawn(count_turns, &count);
+    for (int i = 0; i < 1000; i++)
+        wait();
+    check(count >= 5);
+    check(count <= 10);
+    check_eq(ouro_cancel(other), 1);
+    check_eq(ouro_await(other), -OURO_ECHILDCANCELLED);
+}
+
+/* A region that is cancelled from the beginning. */
 static inline void enter_cancelled(ouro_scope *scope)
 {
     check_eq(ouro_scope_enter(scope, NULL), 0);

@@ -52,25 +52,15 @@ TaskTest(barrier, one_party_never_waits)
     return 0;
 }
 
-static int64_t count_turns(void *arg)
+static void come_alone(void)
 {
-    int *count = arg;
-    while (ouro_yield() == 0)
-        ++*count;
-    return -ECANCELED;
+    check_eq(ouro_barrier_wait(&b), 0);
 }
 
 TaskTest(barrier, one_party_lets_others_run_now_and_then)
 {
-    int count = 0;
     begin_with(1);
-    ouro_future *other = ouro_spawn(count_turns, &count);
-    for (int i = 0; i < 1000; i++)
-        check_eq(ouro_barrier_wait(&b), 0);
-    check(count >= 5);
-    check(count <= 10);
-    check_eq(ouro_cancel(other), 1);
-    check_eq(ouro_await(other), -OURO_ECHILDCANCELLED);
+    check_others_run_beside(come_alone);
     return 0;
 }
 

@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include "harness.h"
+#include "refuse.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -105,7 +106,7 @@ static void close_pipe(const int ends[2])
 
 /* ---- Posts ----------------------------------------------------------------------------------------------------------- */
 
-Test(embedding, a_post_before_the_first_step_is_seen)
+WakeTest(embedding, a_post_before_the_first_step_is_seen)
 {
     begin_kernel();
     struct event e = {.loop = ouro_loop_current()};
@@ -115,7 +116,7 @@ Test(embedding, a_post_before_the_first_step_is_seen)
     end();
 }
 
-Test(embedding, a_post_after_steps_is_seen_each_time)
+WakeTest(embedding, a_post_after_steps_is_seen_each_time)
 {
     begin_kernel();
     struct event e = {.loop = ouro_loop_current()};
@@ -128,7 +129,7 @@ Test(embedding, a_post_after_steps_is_seen_each_time)
     end();
 }
 
-Test(embedding, a_post_after_a_run_is_seen)
+WakeTest(embedding, a_post_after_a_run_is_seen)
 {
     begin_kernel();
     struct event e = {.loop = ouro_loop_current()};
@@ -142,7 +143,7 @@ Test(embedding, a_post_after_a_run_is_seen)
     end();
 }
 
-Test(embedding, a_post_that_was_there_before_asks_for_a_step)
+WakeTest(embedding, a_post_that_was_there_before_asks_for_a_step)
 {
     int calls = 0;
     begin_kernel();
@@ -178,14 +179,14 @@ static void wake_and_step(struct fake *fake)
     end();
 }
 
-Test(embedding, a_wake_asks_for_one_step_and_not_for_ever)
+WakeTest(embedding, a_wake_asks_for_one_step_and_not_for_ever)
 {
     wake_and_step(begin_fake());
     begin_kernel();
     wake_and_step(NULL);
 }
 
-Test(embedding, a_wake_before_the_first_step_asks_for_one)
+WakeTest(embedding, a_wake_before_the_first_step_asks_for_one)
 {
     begin_kernel();
     ouro_loop *loop = ouro_loop_current();
@@ -199,7 +200,7 @@ Test(embedding, a_wake_before_the_first_step_asks_for_one)
     end();
 }
 
-Test(embedding, a_wake_while_the_other_loop_polls_makes_it_readable)
+WakeTest(embedding, a_wake_while_the_other_loop_polls_makes_it_readable)
 {
     begin_kernel();
     struct event e = {.loop = ouro_loop_current()};
@@ -250,13 +251,13 @@ static void see_a_read_complete(int situation)
     end();
 }
 
-Test(embedding, a_completion_while_the_other_loop_polls_makes_it_readable_at_once)
+WakeTest(embedding, a_completion_while_the_other_loop_polls_makes_it_readable_at_once)
 {
     for (int situation = 0; situation < SITUATIONS; situation++)
         see_a_read_complete(situation);
 }
 
-Test(embedding, a_completion_before_the_descriptor_was_asked_for_is_told)
+WakeTest(embedding, a_completion_before_the_descriptor_was_asked_for_is_told)
 {
     int ends[2];
     char buf = 0;
@@ -293,7 +294,7 @@ static void *write_often(void *arg)
     return NULL;
 }
 
-Test(embedding, descriptor_and_timeout_alone_drive_a_task_without_a_missed_event)
+WakeTest(embedding, descriptor_and_timeout_alone_drive_a_task_without_a_missed_event)
 {
     int ends[2];
     pthread_t thread;

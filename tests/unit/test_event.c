@@ -41,6 +41,18 @@ TaskTest(event, one_that_is_set_is_waited_for_without_a_switch)
     return 0;
 }
 
+static void wait_for_what_is_set(void)
+{
+    check_eq(ouro_event_wait(&e), 0);
+}
+
+TaskTest(event, one_that_is_always_set_lets_others_run_now_and_then)
+{
+    check_eq(ouro_event_set(&e), 0);
+    check_others_run_beside(wait_for_what_is_set);
+    return 0;
+}
+
 TaskTest(event, setting_it_wakes_all_in_the_order_of_arrival)
 {
     ouro_future *tasks[4];

@@ -5,10 +5,9 @@
  * On the fake driver, whose clock stands still, so that what is printed can be compared as it is.
  */
 #define _GNU_SOURCE
-#include "harness.h"
+#include "inspect_test.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <linux/io_uring.h>
@@ -17,28 +16,6 @@
 #include "waiter.h"
 
 TestSuite(inspect, .timeout = 30);
-
-static char printed[64 << 10];
-
-/* What ouro_tasks_print() prints, which must say that there are so many tasks. */
-static const char *tree(int64_t tasks)
-{
-    FILE *out = fmemopen(printed, sizeof printed, "w");
-    check(out != NULL);
-    check_eq(ouro_tasks_print(out), tasks);
-    fclose(out);
-    return printed;
-}
-
-static ouro_future *spawn(ouro_task_fn *fn, void *arg, const char *name)
-{
-    return ouro_spawn_with(fn, arg, &(ouro_spawn_options){.name = name});
-}
-
-static int64_t await(void *arg)
-{
-    return ouro_await(arg);
-}
 
 static int64_t join(void *arg)
 {
@@ -590,58 +567,6 @@ Test(inspect, in_debug_mode_a_child_of_a_group_has_its_place_too)
     const char *child = strstr(tree(4), "    worker: ");
     check(child && strstr(child, ", spawned at ") != NULL);
     cancel_and_end(task);
-}
-
-/* ---- Real locks ------------------------------------------------------------------------------------------- */
-
-static int64_t hold_and_want(void *arg)
-{
-    ouro_mutex **m = arg;
-    int rc = ouro_mutex_lock(m[0]);
-    check_eq(rc, 0);
-    check_eq(ouro_yield(), 0);
-    rc = ouro_mutex_lock(m[1]);
-    if (rc == 0)
-        ouro_mutex_unlock(m[1]);
-    ouro_mutex_unlock(m[0]);
-    return rc;
-}
-
-Test(inspect, a_deadlock_of_two_mutexes_can_be_read_off)
-{
-    begin_fake();
-    ouro_mutex left = {0}, right = {0};
-    ouro_mutex *first[] = {&left, &right}, *other[] = {&right, &left};
-    ouro_future *a = spawn(hold_and_want, first, "a");
-    ouro_future *b = spawn(hold_and_want, other, "b");
-    turns(3);
-    check_text(tree(2), "2 tasks\n"
-                        "a: waits for mutex, held by 'b'\n"
-                        "b: waits for mutex, held by 'a'\n");
-    ouro_cancel(b);
-    ouro_unref(b);
-    cancel_and_end(a);
-}
-
-static int64_t get_item(void *arg)
-{
-    void *item;
-    return ouro_queue_get(arg, &item);
-}
-
-Test(inspect, a_queue_says_how_full_it_is)
-{
-    begin_fake();
-    ouro_queue *q;
-    check_eq(ouro_queue_new(4, NULL, &q), 0);
-    ouro_future *task = spawn(get_item, q, "consumer");
-    turn();
-    check_text(tree(1), "1 task\nconsumer: waits for queue get, 0 of 4 in it\n");
-    ouro_cancel(task);
-    turns(2);
-    ouro_queue_free(q);
-    ouro_unref(task);
-    end();
 }
 
 /* ---- Cancelled ------------------------------------------------------------------------------------------ */

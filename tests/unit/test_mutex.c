@@ -91,26 +91,15 @@ TaskTest(mutex, try_lock_takes_a_free_lock_and_never_waits)
     return ouro_await(task);
 }
 
-static int64_t count_turns(void *arg)
+static void lock_and_unlock(void)
 {
-    int *count = arg;
-    while (ouro_yield() == 0)
-        ++*count;
-    return -ECANCELED;
+    check_eq(ouro_mutex_lock(&m), 0);
+    check_eq(ouro_mutex_unlock(&m), 0);
 }
 
 TaskTest(mutex, a_lock_that_is_always_free_lets_others_run_now_and_then)
 {
-    int count = 0;
-    ouro_future *other = ouro_spawn(count_turns, &count);
-    for (int i = 0; i < 1000; i++) {
-        check_eq(ouro_mutex_lock(&m), 0);
-        check_eq(ouro_mutex_unlock(&m), 0);
-    }
-    check(count >= 5);
-    check(count <= 10);
-    check_eq(ouro_cancel(other), 1);
-    check_eq(ouro_await(other), -OURO_ECHILDCANCELLED);
+    check_others_run_beside(lock_and_unlock);
     return 0;
 }
 
@@ -402,6 +391,22 @@ TaskTest(mutex, a_gather_that_fails_gives_the_lock_back)
     check_eq(ouro_await(ouro_gather(both, 2, OURO_GATHER_ALL, results)), -EIO);
     let_others_run();
     check_eq(ouro_mutex_locked(&m), 0);
+    return 0;
+}
+
+TaskTest(mutex, a_select_between_two_locks_has_the_first_and_gives_the_other_back)
+{
+    ouro_mutex other = {0};
+    ouro_result winner;
+    check_eq(ouro_mutex_lock(&m), 0);
+    ouro_future *fs[2] = {ouro_mutex_lock_future(&m), ouro_mutex_lock_future(&other)};
+    check_eq(ouro_mutex_unlock(&m), 0); /* both are there now */
+    check_eq(ouro_await(ouro_select(fs, 2, &winner)), 0);
+    check_eq(winner.n, 0);
+    let_others_run();
+    check_eq(ouro_mutex_locked(&m), 1);
+    check_eq(ouro_mutex_locked(&other), 0);
+    check_eq(ouro_mutex_unlock(&m), 0);
     return 0;
 }
 

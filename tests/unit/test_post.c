@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "harness.h"
+#include "refuse.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -53,7 +54,7 @@ static void *post_resolve(void *arg)
     return NULL;
 }
 
-Test(post, wakes_a_sleeping_loop_and_runs_on_its_thread)
+WakeTest(post, wakes_a_sleeping_loop_and_runs_on_its_thread)
 {
     ouro_future *f;
     struct resolver r = {.loop_thread = pthread_self(), .rc = -1};
@@ -127,7 +128,7 @@ static void *post_live(void *arg)
     return NULL;
 }
 
-Test(post, one_made_before_the_loop_runs_is_not_lost)
+WakeTest(post, one_made_before_the_loop_runs_is_not_lost)
 {
     ouro_future *f;
     struct resolver r = {.loop_thread = pthread_self()};
@@ -175,7 +176,7 @@ Test(post, that_has_not_run_when_the_loop_closes_has_its_argument_freed_once)
     check_eq(life.freed, 1);
 }
 
-Test(post, after_close_says_eshutdown_and_the_argument_stays_yours)
+WakeTest(post, after_close_says_eshutdown_and_the_argument_stays_yours)
 {
     struct life life = {0};
     begin_kernel();
@@ -240,7 +241,7 @@ static void *wake_it(void *arg)
     return NULL;
 }
 
-Test(post, wake_ends_a_wait_with_nothing_done)
+WakeTest(post, wake_ends_a_wait_with_nothing_done)
 {
     begin_kernel();
     ouro_detach(ouro_sleep(OURO_SEC(20)));
@@ -253,7 +254,7 @@ Test(post, wake_ends_a_wait_with_nothing_done)
     end();
 }
 
-Test(post, a_wake_before_the_wait_is_not_lost)
+WakeTest(post, a_wake_before_the_wait_is_not_lost)
 {
     begin_kernel();
     ouro_detach(ouro_sleep(OURO_SEC(20)));
@@ -272,7 +273,7 @@ static void wake_from_handler(int signal)
     ouro_loop_wake(ouro_loop_current());
 }
 
-Test(post, a_signal_handler_may_wake_the_loop)
+WakeTest(post, a_signal_handler_may_wake_the_loop)
 {
     begin_kernel();
     ouro_detach(ouro_sleep(OURO_SEC(20)));

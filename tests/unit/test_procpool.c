@@ -507,3 +507,15 @@ PoolTestWith(without_memory_jobs_fail_and_the_pool_goes_on, 1, .grace = OURO_MS(
     check(told >= 8);
     return 0;
 }
+
+PoolTestWith(without_memory_for_a_deadline_there_is_no_patience, 1, .grace = OURO_SEC(1000))
+{
+    ouro_future *f = ouro_procpool_submit(pool, hang, NULL, 0);
+    while (!board->pid)
+        ouro_yield();
+    memory.fail_at = memory.asked + 1;
+    check_eq(ouro_cancel(f), 1);
+    check_eq(memory.asked, memory.fail_at);
+    check_eq(ouro_await(f), -OURO_ECHILDCANCELLED);
+    return 0;
+}

@@ -11,17 +11,13 @@
 #include "driver.h"
 #include "explain.h"
 #include "probe.h"
+#include "refuse.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -226,6 +222,30 @@ Test(ring_setup, real_ring_has_what_linux_6_1_gives)
     cr_assert_eq(count_fds(), fds);
 }
 
+Test(ring_setup, real_ring_takes_messages_unless_they_are_refused)
+{
+    struct ouro__probe p;
+    struct io_uring ring;
+    cr_assert_eq(ouro__probe(8, &p), 0);
+    for (size_t i = 0; i < OURO__FEATURES; i++)
+        if (strcmp(ouro__features[i].name, "send_msg_ring") == 0)
+            cr_assert_eq(p.ring.takes_messages, p.has[i]);
+    refuse_messages();
+    cr_assert_eq(ouro__ring_open(8, &ring, &report), 0);
+    cr_assert_not(report.takes_messages);
+    cr_assert_eq(io_uring_cq_ready(&ring), 0);
+    io_uring_queue_exit(&ring);
+}
+
+Test(ring_setup, trying_messages_leaves_none)
+{
+    struct io_uring ring;
+    cr_assert_eq(ouro__ring_open(8, &ring, &report), 0);
+    io_uring_get_events(&ring);
+    cr_assert_eq(io_uring_cq_ready(&ring), 0);
+    io_uring_queue_exit(&ring);
+}
+
 Test(ring_setup, operations_are_those_the_kernel_lists)
 {
     struct io_uring ring;
@@ -258,22 +278,6 @@ Test(ring_setup, probe_tells_features_and_leaves_nothing)
 }
 
 /* ---- Refusal, for real -------------------------------------------------------------------------- */
-
-/* From now on system call @nr fails with @error if its first argument is @at_least or more. */
-static void refuse(long nr, int error, unsigned at_least)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)nr, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
-        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, at_least, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
-    cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-    cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
-}
 
 static struct ouro__driver *d;
 static char why[1024];

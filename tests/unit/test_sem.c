@@ -108,27 +108,16 @@ TaskTest(sem, one_release_may_serve_many)
     return 0;
 }
 
-static int64_t count_turns(void *arg)
+static void take_and_give(void)
 {
-    int *count = arg;
-    while (ouro_yield() == 0)
-        ++*count;
-    return -ECANCELED;
+    check_eq(ouro_sem_acquire(&s, 1), 0);
+    check_eq(ouro_sem_release(&s, 1), 0);
 }
 
 TaskTest(sem, permits_that_are_always_free_let_others_run_now_and_then)
 {
-    int count = 0;
     begin_with(1, 1);
-    ouro_future *other = ouro_spawn(count_turns, &count);
-    for (int i = 0; i < 1000; i++) {
-        check_eq(ouro_sem_acquire(&s, 1), 0);
-        check_eq(ouro_sem_release(&s, 1), 0);
-    }
-    check(count >= 5);
-    check(count <= 10);
-    check_eq(ouro_cancel(other), 1);
-    check_eq(ouro_await(other), -OURO_ECHILDCANCELLED);
+    check_others_run_beside(take_and_give);
     return 0;
 }
 
@@ -347,6 +336,32 @@ TaskTest(sem, a_gather_that_succeeds_has_the_permits)
     check_eq(ouro_await(ouro_gather(fs, 2, OURO_GATHER_ALL, results)), 0);
     let_others_run();
     check_eq(results[0].n + results[1].n, 3);
+    check_eq(ouro_sem_permits(&s), 0);
+    return 0;
+}
+
+TaskTest(sem, a_select_has_the_permits_that_won_and_gives_back_those_that_lost)
+{
+    begin_with(3, 3);
+    ouro_future *fs[2] = {ouro_sem_acquire_future(&s, 1), ouro_sem_acquire_future(&s, 2)};
+    ouro_result winner;
+    check_eq(ouro_sem_permits(&s), 0);
+    check_eq(ouro_await(ouro_select(fs, 2, &winner)), 0);
+    check_eq(winner.n, 1);
+    let_others_run();
+    check_eq(ouro_sem_permits(&s), 2);
+    return 0;
+}
+
+TaskTest(sem, a_select_that_another_future_wins_takes_its_place_in_line_away)
+{
+    begin_with(1, 3);
+    ouro_result winner;
+    ouro_future *fs[2] = {ouro_sem_acquire_future(&s, 3), ouro_sleep(OURO_MS(2))};
+    ouro_future *a = spawn_letter(take_one, 'a'); /* behind */
+    check_eq(ouro_await(ouro_select(fs, 2, &winner)), 1);
+    check_eq(ouro_await(a), 0);
+    check_text(take_notes(), "a");
     check_eq(ouro_sem_permits(&s), 0);
     return 0;
 }

@@ -20,7 +20,7 @@ static int64_t ask_for_it(void *arg)
     (void)arg;
     raise(SIGUSR1);
     raise(SIGUSR1);
-    return ouro_await(ouro_sleep(OURO_MS(2)));
+    return ouro_await(ouro_sleep(OURO_MS(100)));
 }
 
 static int print_on_signal(void)
@@ -127,4 +127,30 @@ static int signal_in_fork(void)
 Test(sigusr1, in_the_child_of_a_fork_sigusr1_does_what_it_does)
 {
     check_child(signal_in_fork, NULL, 0);
+}
+
+static atomic_int ready;
+
+static int64_t print_together(void *arg)
+{
+    (void)arg;
+    if (atomic_fetch_add(&ready, 1) == 1)
+        kill(getpid(), SIGUSR1);
+    return ouro_await(ouro_sleep(OURO_MS(200)));
+}
+
+static int print_workers(void)
+{
+    setenv("OURO_DEBUG", "1", 1);
+    child_check(ouro_run_workers(2, print_together, NULL, NULL) == 0);
+    return 0;
+}
+
+Test(sigusr1, each_worker_prints_its_own)
+{
+    char text[4096];
+    check_child(print_workers, text, sizeof text);
+    const char *first = strstr(text, "1 task\n");
+    check(first != NULL);
+    check(strstr(first + 1, "1 task\n") != NULL);
 }

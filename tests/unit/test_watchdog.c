@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -214,7 +215,7 @@ Test(watchdog, a_loop_that_does_not_run_is_not_blocked)
     begin_kernel();
     check_eq(start(SOON), 0);
     turn();
-    usleep(300000);
+    hold_for_a_while(NULL);
     check_eq(atomic_load(&told), 0);
     end();
 }
@@ -345,14 +346,63 @@ static void block_signal(int how, int signal)
 Test(watchdog, a_thread_that_does_not_answer_is_told_of_without_a_stack)
 {
     begin_kernel();
-    block_signal(SIG_BLOCK, SIGUSR2);
     ouro_watchdog_options opts = {.limit = SOON, .fn = keep, .arg = &told, .signal = SIGUSR2};
     check_eq(ouro_watchdog_start(&opts), 0);
+    block_signal(SIG_BLOCK, SIGUSR2);
     check_eq(run_blocking(1), 1);
     check_eq(told_frames, 0);
     check_text(told_name, "(null)");
     check_eq(ouro_watchdog_stop(), 1);
     block_signal(SIG_UNBLOCK, SIGUSR2);
+    end();
+}
+
+Test(watchdog, a_thread_that_has_the_signal_blocked_lets_it_in_meanwhile)
+{
+    sigset_t now;
+    begin_kernel();
+    block_signal(SIG_BLOCK, SIGURG);
+    check_eq(start(SOON), 0);
+    check_eq(run_blocking(1), 1);
+    check(told_function);
+    check_eq(ouro_watchdog_stop(), 1);
+    check_eq(pthread_sigmask(SIG_BLOCK, NULL, &now), 0);
+    check_eq(sigismember(&now, SIGURG), 1);
+    end();
+}
+
+/* ---- Without memory ----------------------------------------------------------------------------------------- */
+
+static bool refuse;
+
+static void *may_refuse(size_t size, void *arg)
+{
+    (void)arg;
+    return refuse ? NULL : malloc(size);
+}
+
+static void *may_resize(void *ptr, size_t size, void *arg)
+{
+    (void)arg;
+    return realloc(ptr, size);
+}
+
+static void release(void *ptr, void *arg)
+{
+    (void)arg;
+    free(ptr);
+}
+
+Test(watchdog, without_memory_nothing_has_changed)
+{
+    ouro_allocator allocator = {.alloc = may_refuse, .resize = may_resize, .release = release};
+    check_eq(ouro_set_allocator(&allocator), 0);
+    begin_kernel();
+    refuse = true;
+    check_eq(start(SOON), -ENOMEM);
+    check(disposition(SIGURG, SIG_DFL));
+    refuse = false;
+    check_eq(start(SOON), 0);
     end();
 }
 

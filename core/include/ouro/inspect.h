@@ -27,8 +27,8 @@ typedef struct ouro_watchdog_options {
     ouro_ns limit;       /**< a step that takes longer is told of, once. Default: 100 ms */
     ouro_blocked_fn *fn; /**< default: a line on standard error, and the stack */
     void *arg;           /**< passed to fn. Borrowed until the watchdog is stopped */
-    int signal; /**< by which the thread is asked for its stack; its handler is the library's while a
-                     watchdog runs. Default: SIGURG, whose default action is none */
+    int signal; /**< by which the thread is asked for its stack; while a watchdog runs, its handler is the
+                     library's, and the loop's thread has it unblocked. Default: SIGURG, whose default action is none */
 } ouro_watchdog_options;
 
 OURO_BEGIN_DECLS

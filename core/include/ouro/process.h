@@ -122,7 +122,8 @@ int ouro_process_kill(ouro_process *p, int number);
  * Write @p input to its standard input and close that, read its output and error to the end, wait for it. For a
  * deadline put ouro_timeout() around it, then kill the process: it goes on.
  *
- * What the process does not read of the input is no error. On an error or a cancel the pipes are closed.
+ * What the process does not read of the input is no error. On an error or a cancel the pipes are closed, and what was read
+ * is lost; only a call that is refused (-EBUSY, -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN) leaves them as they are.
  *
  * @param p      Borrowed; the future keeps what it needs of it. Once for a process.
  * @param input  Lent until the future settles; NULL without.

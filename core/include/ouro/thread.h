@@ -33,16 +33,19 @@ int ouro_cpu_count(void);
 /**
  * Run a main task on each of several loops, a thread for each, and wait for all of them.
  *
- * The first that fails cancels the others, as SIGINT and ouro_loop_stop() do. The calling thread is one of the
- * workers: number 0.
+ * All loops are there before any main task runs. The first that fails cancels the others, as SIGINT and
+ * ouro_loop_stop() do. The calling thread is one of the workers: number 0. The threads of the others are named
+ * "ouro-w1" and so on, and take no signals but those of faults.
  *
  * @param n     How many; 1 or more, at most 1024. ouro_cpu_count() is a good number.
  * @param main  The body of every main task: ouro_worker_index() tells which.
- * @param arg   Passed to each @p main. Yours, and shared by threads.
+ * @param arg   Passed to each @p main. Yours, and shared by all threads.
  * @param opts  Of each of them; copied; NULL for defaults.
- * @return The sum of what they returned if all succeeded; else the first error; -EINTR: SIGINT cancelled them.
- *         -EINVAL (NULL, n < 1), -EAGAIN (no more threads), -ENOMEM, or as ouro_run(), when not all could be started:
- *         those that were have been cancelled.
+ * @return The sum of what they returned if all succeeded; else the first error that was not the doing of a cancel; or
+ *   - -EINTR       SIGINT cancelled them
+ *   - -ECANCELED   ouro_loop_stop() did
+ *   - -EINVAL (NULL, @p n out of range), -EAGAIN (no more threads), -ENOMEM, or as ouro_run(): not all could be started,
+ *     and no main task has run
  * @thread Any without a loop.   @suspends Blocks the thread.
  */
 int64_t ouro_run_workers(int n, ouro_task_fn *main, void *arg, const ouro_run_options *opts);
@@ -80,9 +83,13 @@ ouro_loop *ouro_worker_loop(int index);
  * @param loop  Held by a reference or known to be alive.
  * @param fn    The body; runs on that loop's thread.
  * @param arg   Passed to @p fn. Yours; must live until the future has settled.
- * @return A future of this thread's loop, never NULL: what @p fn returned; -ECANCELED, -ESHUTDOWN (the other loop
- *         is closing, or this one), -ENOMEM, -EINVAL (NULL), -EPERM (no loop on this thread), -ECHILD. An object that
- *         the task returned comes along, and is destroyed here if nobody takes it.
+ * @return A future of this thread's loop, never NULL. An object that the task returned comes along, and is destroyed
+ *         here if nobody takes it; there, if this loop has closed without waiting for the answer.
+ *   - what @p fn returned
+ *   - -ECANCELED             cancelled here
+ *   - -OURO_ECHILDCANCELLED  the task was cancelled by somebody else
+ *   - -ESHUTDOWN             the other loop is closing or has closed, or this one is closing
+ *   - -ENOMEM, -EINVAL (NULL), -EPERM (no loop on this thread), -ECHILD (either loop was made before a fork)
  * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_loop_call(ouro_loop *loop, ouro_task_fn *fn, void *arg) OURO_NODISCARD;
@@ -98,7 +105,8 @@ ouro_future *ouro_loop_call(ouro_loop *loop, ouro_task_fn *fn, void *arg) OURO_N
  *                    the loop's thread.
  * @param opts        Copied; NULL for defaults. A name must outlive the task.
  * @param ret_remote  Receives what to wait with, yours until ouro_remote_free(); NULL if unwanted.
- * @return 0, -ESHUTDOWN (closed), -ENOMEM, -EINVAL, -ECHILD. On failure @p arg stays yours.
+ * @return 0, -ESHUTDOWN (closed), -ENOMEM, -EINVAL (NULL, or a stack size beyond the limit), -ECHILD. On failure
+ *         @p arg stays yours. What goes wrong later the remote tells.
  * @thread Any.
  */
 int ouro_remote_spawn(ouro_loop *loop, ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts,
@@ -110,7 +118,8 @@ int ouro_remote_spawn(ouro_loop *loop, ouro_task_fn *fn, void *arg, const ouro_s
  * @param f           Consumed, whatever this returns.
  * @param ret_remote  Receives it, yours until ouro_remote_free(); give it to one other thread, or use
  *                    ouro_remote_ref().
- * @return 0, -ENOMEM, -EINVAL, -EXDEV, -ECHILD.   @thread Loop thread only.
+ * @return 0, -ENOMEM, -EINVAL, -EPERM (no loop on this thread), -ESHUTDOWN (given up by its loop's shutdown); -EXDEV
+ *         (another thread's future, which stays theirs), -ECHILD.   @thread Loop thread only.
  */
 int ouro_remote_new(ouro_future *f, ouro_remote **ret_remote) OURO_NODISCARD;
 
@@ -119,9 +128,14 @@ int ouro_remote_new(ouro_future *f, ouro_remote **ret_remote) OURO_NODISCARD;
  *
  * @param r      Borrowed.
  * @param limit  Nanoseconds to wait at most; 0: only look. OURO_FOREVER: without limit.
- * @return The value, which can be read any number of times; an error, among them -ECANCELED and -ESHUTDOWN (the loop
- *         closed before it settled); -EAGAIN: not in this time; -EDEADLK: this is the loop's own thread; -EINVAL (NULL).
- * @thread Any but the loop's.   @suspends Blocks the thread.
+ * @return The result, which can be read any number of times; a descriptor is yours once you have seen it. Or
+ *   - -ECANCELED             ouro_remote_cancel() stopped it
+ *   - -OURO_ECHILDCANCELLED  it was cancelled by somebody else
+ *   - -ESHUTDOWN             its loop closes or has closed, and it did not settle before
+ *   - -EAGAIN                not in this time
+ *   - -EDEADLK               it has not settled, and this is the loop's own thread
+ *   - -EINVAL (NULL), -ECHILD (forked before it settled)
+ * @thread Any; the loop's own may only look.   @suspends Blocks the thread.
  */
 int64_t ouro_remote_wait(ouro_remote *r, ouro_ns limit);
 
@@ -138,7 +152,7 @@ void *ouro_remote_take(ouro_remote *r, ouro_free_fn **ret_free);
  * Ask the work to stop, as ouro_cancel() does on its loop, soon.
  *
  * @param r  Borrowed.
- * @return 1 asked, 0 it has settled or was asked before, -EINVAL (NULL).   @thread Any. Never allocates.
+ * @return 1 asked, 0 it has settled or was asked before, -EINVAL (NULL), -ECHILD.   @thread Any. Never allocates.
  */
 int ouro_remote_cancel(ouro_remote *r);
 
