@@ -122,11 +122,13 @@ void ouro__scope_on_leave(ouro_scope *scope, struct ouro__leaving *l)
 
 static void take_out(struct ouro__leaving *l)
 {
+    ouro__list_remove(&l->link);
+    if (!l->scope)
+        return;
     struct ouro__leaving **at = &l->scope->leavings;
     while (*at != l)
         at = &(*at)->next;
     *at = l->next;
-    ouro__list_remove(&l->link);
 }
 
 void ouro__scope_off_leave(struct ouro__leaving *l)
@@ -148,13 +150,18 @@ static void run_leavings(ouro_scope *scope)
 /* The scopes of @task are gone. */
 static void forget_leavings(ouro_loop *loop, const struct ouro__task *task)
 {
+    OURO__LIST_FOR (each, &loop->leavings) {
+        struct ouro__leaving *l = OURO__CONTAINER(each, struct ouro__leaving, link);
+        if (l->task == task)
+            l->scope = NULL;
+    }
     struct ouro__link *link = loop->leavings.next;
     while (link != &loop->leavings) {
         struct ouro__leaving *l = OURO__CONTAINER(link, struct ouro__leaving, link);
         link = link->next;
         if (l->task != task)
             continue;
-        ouro__list_remove(&l->link);
+        take_out(l);
         l->run(l, true);
         link = loop->leavings.next;
     }

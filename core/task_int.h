@@ -111,7 +111,7 @@ void ouro__scopes_forget(struct ouro__task *task);
 struct ouro__leaving {
     struct ouro__link link;
     struct ouro__leaving *next; /* of the same scope, registered earlier */
-    struct ouro_scope *scope;
+    struct ouro_scope *scope; /* NULL: gone */
     struct ouro__task *task;
 
     /* The current task is about to leave the scope, and may still wait; or, with @forgotten, its body has
