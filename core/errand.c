@@ -42,7 +42,8 @@ static void move_outcome(struct ouro__errand *e, ouro_future *work)
         o->giver = work->giver;
     else
         o->ptr_free = work->ptr_free;
-    work->flags |= OURO__TAKEN;
+    if (o->grant || o->ptr_free)
+        work->flags |= OURO__TAKEN;
 }
 
 /* There is no work, and will be none. */

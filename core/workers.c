@@ -172,6 +172,7 @@ static void work(struct worker *w, ouro_loop *loop)
     ouro_loop_shutdown(loop, opts->grace ? opts->grace : OURO__DEFAULT_GRACE);
     ouro__print_off_signal(loop);
     w->main = ouro_unref(w->main);
+    ouro__print_off_signal(loop);
 }
 
 static void *worker_thread(void *arg)

@@ -473,13 +473,14 @@ Test(loop_call, shutdown_waits_for_the_answer)
     other_begin(&other);
     begin_kernel();
     ouro_detach(ouro_loop_call(other.loop, clean_up, NULL));
-    ouro_detach(ouro_loop_call(other.loop, give_thing, &thing));
-    while (atomic_load(&waiting) == 0)
+    ouro_detach(ouro_loop_call(other.loop, give_thing_late, &thing));
+    while (atomic_load(&waiting) < 2)
         usleep(1000);
     check_eq(ouro_loop_shutdown(ouro_loop_current(), OURO_SEC(10)), 0);
     check_eq(atomic_load(&cleaned), 1);
     end();
-    check(thing.freed == 1 || thing.freed_by == 0);
+    check_eq(thing.freed, 1);
+    check(pthread_equal(thing.freed_by, pthread_self()));
     other_finish(&other);
 }
 

@@ -655,6 +655,19 @@ Test(remote, a_result_that_was_taken_before_is_ealready)
     check_eq(thing.freed, 0);
 }
 
+Test(remote, of_a_future_that_others_hold_too_leaves_them_the_value)
+{
+    ouro_remote *r;
+    begin_fake();
+    ouro_future *f = ouro_ready(12);
+    check_eq(ouro_remote_new(ouro_ref(f), &r), 0);
+    check_eq(ouro_remote_wait(r, 0), 12);
+    check_eq(ouro_future_result(f).n, 12);
+    ouro_unref(f);
+    ouro_remote_free(r);
+    end();
+}
+
 Test(remote, a_task_that_a_thread_waits_for_is_cancelled_by_shutdown_like_any)
 {
     ouro_remote *r;
