@@ -148,8 +148,13 @@ static void answer(const struct place *p, struct ouro__renewal *renewal, int fd)
 static void renew(struct place *p)
 {
     int fd = fork_worker(p);
+    struct ouro__renewal renewal = {
+        .status = p->status,
+        .error = fd < 0 ? fd : 0,
+        .pid = p->pid,
+    };
     p->wanted = false;
-    answer(p, &(struct ouro__renewal){.status = p->status, .error = fd < 0 ? fd : 0}, fd);
+    answer(p, &renewal, fd);
     if (fd >= 0)
         close(fd);
 }
