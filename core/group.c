@@ -347,8 +347,9 @@ int64_t ouro_group_join(ouro_group *group)
     rc = ouro__wait_begin(&task);
     if (rc == 0)
         rc = wait_for_last(m, task, &join_kind);
-    if (rc == -ECANCELED) {
-        cancel_group(m, ouro__task_cancelled(task));
+    if (rc == -ECANCELED) { /* maybe an inner scope's, whose own end it is to tell that */
+        stop(m, ouro__task_cancelled(task));
+        ouro__cancel_from(m->loop, NULL);
         wait_for_last(m, task, &exit_kind);
     }
     return m->error ? m->error : rc;

@@ -345,12 +345,10 @@ static void send_request(struct ouro__worker *w)
 /* ---- Who does what ------------------------------------------------------------------------------------------ */
 
 /* Between jobs a socket has nothing to say. If it does, that is its end, or nonsense. */
-static bool is_well(struct ouro__worker *w)
+static bool is_well(const struct ouro__worker *w)
 {
     struct pollfd p = {.fd = w->socket, .events = POLLIN};
-    if (w->socket >= 0 && poll(&p, 1, 0) > 0)
-        ouro__worker_hang_up(w);
-    return w->socket >= 0;
+    return w->socket >= 0 && poll(&p, 1, 0) <= 0;
 }
 
 /* An idle worker, if possible one that can begin at once; NULL: there is none. */
@@ -382,7 +380,7 @@ static void give(struct ouro__worker *w, struct ouro__process_job *job)
     w->n = 0;
     ouro__timer_init(&w->grace, out_of_patience);
     w->stage = OURO__WORKER_RENEWING;
-    if (w->socket >= 0)
+    if (is_well(w))
         send_request(w);
     else
         renew(w);

@@ -28,7 +28,7 @@ enum ouro__worker_stage {
 struct ouro__worker {
     ouro_procpool *pool;
     struct ouro__link link; /* in the pool's idle ones */
-    int socket;             /* to the process; -1: there is none that could be given a job */
+    int socket;             /* to the process; -1: there is none */
     int control;            /* to the zygote */
     bool condemned;         /* a renewal was ordered and has not come */
     enum ouro__worker_stage stage;

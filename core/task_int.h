@@ -106,10 +106,12 @@ bool ouro__task_joins(const struct ouro__job *job);
 /* The body of @task has returned without leaving its scopes: find what hangs on them, not the scopes. */
 void ouro__scopes_forget(struct ouro__task *task);
 
-/* Something to be done when a scope is left. Not kept in the scope: see ouro__scopes_forget(). */
+/* Something to be done when a scope is left. It is in the scope's list and in the loop's, where it can still be
+ * found when the scope is gone: see ouro__scopes_forget(). */
 struct ouro__leaving {
     struct ouro__link link;
-    struct ouro_scope *scope;
+    struct ouro__leaving *next; /* of the same scope, registered earlier */
+    struct ouro_scope *scope; /* NULL: gone */
     struct ouro__task *task;
 
     /* The current task is about to leave the scope, and may still wait; or, with @forgotten, its body has

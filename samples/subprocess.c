@@ -41,17 +41,18 @@ static void start_a_missing_program(void)
 static int64_t sleep_too_long(void)
 {
     ouro_scope scope;
-    int64_t rc = ouro_scope_enter(&scope, &(ouro_scope_options){.timeout = OURO_MS(100)});
+    int64_t rc = ouro_scope_enter(&scope, NULL);
     if (rc < 0)
         return rc;
     ouro_process *sleep = ouro_await_ptr(
         ouro_process_spawn(&(ouro_process_options){.argv = (const char *[]){"sleep", "10", NULL},
                                                    .scope = &scope}),
         &rc);
-    if (sleep)
-        rc = ouro_await(ouro_process_wait(sleep));
+    if (sleep) {
+        rc = ouro_await(ouro_timeout(ouro_process_wait(sleep), OURO_MS(100)));
+        printf("waiting for sleep: %s\n", ouro_strerror(rc));
+    }
     rc = ouro_scope_exit(&scope, rc);
-    printf("waiting for sleep: %s\n", ouro_strerror(rc));
     if (sleep)
         printf("sleep: %s\n", ouro_strerror(ouro_await(ouro_process_wait(sleep))));
     ouro_process_free(sleep);

@@ -381,7 +381,7 @@ FakeTest(group, a_deadline_inside_it_is_the_bodys_own_affair)
     return 0;
 }
 
-FakeTest(group, a_deadline_around_a_join_cancels_the_group)
+FakeTest(group, a_deadline_around_a_join_cancels_the_children_and_is_told_as_one)
 {
     struct child c = {.delay = OURO_SEC(100), .stubborn = 1};
     ouro_group group;
@@ -395,8 +395,9 @@ FakeTest(group, a_deadline_around_a_join_cancels_the_group)
     check_eq(c.ended, 1);
     check_text(c.reason, "deadline");
     rc = ouro_scope_exit(&scope, rc);
-    check_eq(rc, -ECANCELED); /* the group around it is cancelled too */
-    check_eq(ouro_group_exit(&group, rc), 0);
+    check_eq(rc, -ETIMEDOUT);
+    check_eq(ouro_group_spawn(&group, be_child, &c), -ECANCELED);
+    check_eq(ouro_group_exit(&group, rc), -ETIMEDOUT);
     check_eq(ouro_now() - start, OURO_SEC(2));
     return 0;
 }

@@ -363,18 +363,6 @@ TaskTest(mutex, a_lock_that_nobody_takes_goes_to_the_next_in_line)
     return 0;
 }
 
-TaskTest(mutex, a_future_given_up_after_somebody_unlocked_takes_nothing_back)
-{
-    ouro_future *f = ouro_mutex_lock_future(&m);
-    check_eq(ouro_mutex_unlock(&m), 0);
-    check_eq(ouro_mutex_lock(&m), 0);
-    ouro_unref(f);
-    let_others_run();
-    check_eq(ouro_mutex_locked(&m), 1);
-    check_eq(ouro_mutex_unlock(&m), 0);
-    return 0;
-}
-
 TaskTest(mutex, a_timeout_takes_its_future_out_of_the_line)
 {
     check_eq(ouro_mutex_lock(&m), 0);
