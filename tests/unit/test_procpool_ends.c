@@ -214,6 +214,27 @@ PoolTest(a_worker_that_closes_its_socket_is_killed, 1)
     return 0;
 }
 
+/* The child of the job has a copy of the worker's socket, and lives on. */
+JOB(leave_a_child)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(30);
+        pause();
+    }
+    atomic_store(&board->count, child);
+    kill(getpid(), SIGKILL);
+    return 0;
+}
+
+PoolTest(a_worker_whose_child_lives_on_is_dead_all_the_same, 1)
+{
+    check_eq(await_job(pool, leave_a_child), -OURO_ESIGNALED(SIGKILL));
+    check_eq(kill(atomic_load(&board->count), SIGKILL), 0); /* it was still there */
+    check(await_job(pool, tell_pid) > 0);
+    return 0;
+}
+
 /* ---- The zygote ------------------------------------------------------------------------------------------- */
 
 static pid_t zygote_of(pid_t worker)
