@@ -11,13 +11,13 @@
  * one enter; the kernel runs what has become ready (with DEFER_TASKRUN it does so nowhere else) and
  * returns at the first completion or at the deadline; reap() copies completions out.
  *
- * Waking: wake() sends the ring a message, which is a completion that it sees at once. A wake that is on its
- * way is enough, so further ones do nothing until its completion is taken. Where rings take no messages (before
- * 6.13), or the kernel has no memory for one, wake() is a write(2) to an eventfd that the ring holds a READ of. When
- * that has completed, the next submit() puts it back; the eventfd counts meanwhile, so no wake is lost.
- * Eventfd and the READ's buffer live until free(), longer than the ring, which close() takes away only when no wake()
- * can still name its descriptor. A loop that is polled from another has a second eventfd, for fd(), which is
- * signalled too.
+ * Waking: wake() sends the ring a message, which is a completion that it sees at once. A wake that is on
+ * its way is enough, so further ones do nothing until its completion is taken. Where rings take no messages
+ * (before 6.13), or the kernel has no memory for one, wake() is a write(2) to an eventfd that the ring
+ * holds a READ of. When that has completed, the next submit() puts it back; the eventfd counts meanwhile, so
+ * no wake is lost. Eventfd and the READ's buffer live until free(), longer than the ring, which close()
+ * gives back only when no wake() can still name its descriptor. A loop that is polled from another has a
+ * second eventfd, for fd(), which is signalled too.
  *
  * How it fails: a signal or the deadline ends a wait with 0 and nothing to reap. A full completion
  * queue makes the kernel keep what does not fit and say so by a flag; entering again fetches it.

@@ -3,8 +3,8 @@
  * Remotes: how a thread without a loop waits for work on one.
  *
  * A remote is an errand whose answer is kept until the last reference goes. Threads sleep on a condition
- * variable; once the answer is there it never changes, and is read without the lock. Whoever drops the last reference posts
- * what nobody took to the loop, which destroys it.
+ * variable; once the answer is there it never changes, and is read without the lock. Whoever drops the last
+ * reference posts what nobody took to the loop, which destroys it.
  *
  * How it fails: a loop that closes answers -ESHUTDOWN, so nobody waits for ever. A closed loop runs no
  * destructors any more, so the last reference does it on the spot.
@@ -259,19 +259,31 @@ int ouro_remote_spawn(ouro_loop *loop, ouro_task_fn *fn, void *arg, const ouro_s
     return rc;
 }
 
-int ouro_remote_new(ouro_future *f, ouro_remote **ret_remote)
+/* 0, or why @f cannot be had a remote of; what this thread could not touch stays as it is. */
+static int remotable(ouro_future *f, ouro_remote **ret_remote)
 {
-    ouro_loop *loop = NULL;
+    ouro_loop *loop;
     int rc = ouro__loop_here(&loop);
     if (rc == 0)
         rc = ouro__future_check(f);
+    if (rc == -EPERM || rc == -ECHILD || rc == -EXDEV)
+        return rc;
     if (rc == 0 && !ret_remote)
         rc = -EINVAL;
-    ouro_remote *r = rc == 0 ? remote_new(loop, 2) : NULL;
+    if (rc < 0)
+        ouro_unref(f);
+    return rc;
+}
+
+int ouro_remote_new(ouro_future *f, ouro_remote **ret_remote)
+{
+    int rc = remotable(f, ret_remote);
+    if (rc < 0)
+        return rc;
+    ouro_remote *r = remote_new(ouro__this_loop, 2);
     if (!r) {
-        if (rc != -EXDEV && rc != -ECHILD && rc != -EPERM)
-            ouro_unref(f);
-        return rc < 0 ? rc : -ENOMEM;
+        ouro__unref(f);
+        return -ENOMEM;
     }
     ouro__errand_begin(&r->errand, f);
     *ret_remote = r;

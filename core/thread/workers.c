@@ -193,8 +193,8 @@ static void *worker_thread(void *arg)
 
 /* ---- The team ------------------------------------------------------------------------------------------- */
 
-/* Threads for all but worker 0, as many as can be had; signals are for the threads of the program, but for those that
- * tell of a fault in this one. Returns how many workers there are now. */
+/* Threads for all but worker 0, as many as can be had. Signals are for the program's own threads, but for those
+ * that tell of a fault in this one. Returns how many workers there are now. */
 static int start_threads(struct team *team)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};

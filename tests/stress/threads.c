@@ -4,9 +4,9 @@
  * random and loops close under the load.
  *
  * A round is one ouro_run_workers(). Each worker runs tasks that call random workers, whose tasks may call on;
- * they await, bound, cancel, gather or detach. Two threads without a loop start work by remotes all the while, and go
- * on until every loop has refused them. Workers end when their own tasks have, one after the other; in every third round one
- * fails in the middle, which cancels the rest.
+ * they await, bound, cancel, gather or detach. Two threads without a loop start work by remotes all the while,
+ * and go on until every loop has refused them. Workers end when their own tasks have, one after the other; in
+ * every third round one fails in the middle, which cancels the rest.
  *
  * Invariants: every call and every remote settles, with one of the results it may have; every object and argument
  * is freed exactly once, on a thread that may; nothing is accepted after a refusal. A hang is a fault too.

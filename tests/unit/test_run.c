@@ -262,6 +262,30 @@ Test(run, the_second_sigint_kills_as_if_there_were_no_handler)
     check_eq(WTERMSIG(status), SIGINT);
 }
 
+static int64_t interrupt_a_child(void *arg)
+{
+    int status;
+    pid_t child = fork();
+    (void)arg;
+    if (child == 0) {
+        raise(SIGINT);
+        _exit(0);
+    }
+    return waitpid(child, &status, 0) == child && WIFSIGNALED(status) ? WTERMSIG(status) : -EIO;
+}
+
+static int sigint_in_child(void)
+{
+    fresh_sigint();
+    child_check(ouro_run(interrupt_a_child, NULL, NULL) == SIGINT);
+    return 0;
+}
+
+Test(run, the_child_of_a_fork_has_no_part_in_it)
+{
+    check_child(sigint_in_child, NULL, 0);
+}
+
 static int sigint_after_run(void)
 {
     fresh_sigint();
