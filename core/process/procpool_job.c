@@ -118,10 +118,11 @@ static void fail(struct ouro__worker *w, int64_t n)
         w->n = n;
 }
 
-/* The zygote has answered with @n bytes, none if it is gone. */
+/* The zygote has answered with @n bytes, none if it is gone, which resets the connection if it had not read its
+ * order. */
 static void take_renewal(struct ouro__worker *w, int64_t n)
 {
-    if (n < 0) {
+    if (n < 0 && n != -ECONNRESET) {
         fail(w, n); /* it still will */
         return;
     }
