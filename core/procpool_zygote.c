@@ -150,8 +150,9 @@ static void answer(const struct place *p, struct ouro__renewal *renewal)
 static void renew(struct place *p)
 {
     int rc = fork_worker(p);
+    struct ouro__renewal renewal = {.status = p->status, .error = rc, .pid = p->pid};
     p->wanted = false;
-    answer(p, &(struct ouro__renewal){.status = p->status, .error = rc});
+    answer(p, &renewal);
 }
 
 /* The program is to see the end of the stream, also if a child of the worker has a copy of its end. */
@@ -159,6 +160,7 @@ static void hang_up(const struct place *p)
 {
     shutdown(p->socket, SHUT_RDWR);
     close(p->socket);
+}
 }
 
 static void ended(pid_t pid, int status)

@@ -140,6 +140,19 @@ const char *ouro_task_name(const ouro_future *task);
 int64_t ouro_task_return(void *ptr, ouro_free_fn *ptr_free);
 
 /**
+ * Say more about the error that the running task is about to return: `return ouro_task_fail(-EIO, "%s: cut
+ * short", path);` Whoever has its future reads that with ouro_future_detail(); a group lists it.
+ *
+ * An object given to ouro_task_return() before is destroyed inside this call.
+ *
+ * @param error   < 0, to be returned by the body.
+ * @param format  As printf(3); the text is copied. Without memory there is none.
+ * @return @p error.   @thread Any; outside tasks nothing else happens.
+ */
+int64_t ouro_task_fail(int64_t error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/**
  * Set a task-local value, in a task or, for the loop's own callbacks, outside one.
  *
  * Tasks and callbacks see the values that held where they were spawned or registered; what they

@@ -35,6 +35,8 @@ static bool held_by_future(const ouro_mutex *m)
 static void give_to_task(ouro_mutex *m, struct ouro__task *task)
 {
     ouro__ref(&task->f);
+    if (task->locks < UINT8_MAX)
+        task->locks++;
     m->owner = task;
 }
 
@@ -93,8 +95,11 @@ void ouro__mutex_pass_on(ouro_mutex *m)
             m->owner = future_of(ouro__this_loop);
         ouro__serve(next, 0);
     }
-    if (before)
+    if (before) {
+        if (before->locks < UINT8_MAX)
+            before->locks--;
         ouro__unref(&before->f);
+    }
 }
 
 void ouro__mutex_line_up(ouro_mutex *m, struct ouro__waiter *w)

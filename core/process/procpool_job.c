@@ -426,7 +426,14 @@ static ouro_future *job_cancel(ouro_future *f)
 static void job_describe(const ouro_future *f, char *text, size_t size)
 {
     const struct ouro__process_job *job = OURO__CONTAINER(f, const struct ouro__process_job, f);
-    snprintf(text, size, "process job, %s", job->worker ? "in a worker" : "queued");
+    const struct ouro__worker *w = job->worker;
+    if (!w)
+        snprintf(text, size, "process job, queued");
+    else if (w->stage == OURO__WORKER_BUSY)
+        snprintf(text, size, "process job, pid %d%s", (int)w->renewal.pid,
+                 f->flags & OURO__CANCEL_ASKED ? ", asked to stop" : "");
+    else
+        snprintf(text, size, "process job, worker is being replaced");
 }
 
 static const struct ouro__kind job_kind = {

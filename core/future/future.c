@@ -335,7 +335,7 @@ void ouro__watch(ouro_future *f, struct ouro__job *job)
 
 static const struct ouro__kind ready_kind = {.name = "ready", .size = sizeof(ouro_future)};
 
-__attribute__((format(printf, 1, 0))) static char *format_text(const char *format, va_list args)
+char *ouro__format(const char *format, va_list args)
 {
     va_list again;
     va_copy(again, args);
@@ -354,7 +354,7 @@ ouro_future *ouro__failed_with(ouro_loop *loop, int rc, const char *format, ...)
         return ouro__failed(-ENOMEM);
     va_list args;
     va_start(args, format);
-    f->result.ptr = format_text(format, args);
+    f->result.ptr = ouro__format(format, args);
     va_end(args);
     f->ptr_free = f->result.ptr ? ouro__release : NULL;
     ouro__settle(f, OURO_ERROR, rc);
