@@ -40,12 +40,6 @@ static void drop(struct ouro__post *post, bool quietly)
     atomic_store(&OURO__CONTAINER(post, struct printer, post)->posted, false);
 }
 
-/* Whether @loop is there, and not a parent's. */
-static bool is_ours(const ouro_loop *loop)
-{
-    return loop && !ouro__loop_forked(loop);
-}
-
 static void on_sigusr1(int signal)
 {
     int saved = errno;
@@ -53,7 +47,7 @@ static void on_sigusr1(int signal)
     atomic_fetch_add(&handlers, 1);
     for (int i = 0; i < LOOPS_MAX; i++) {
         ouro_loop *loop = atomic_load(&printers[i].loop);
-        if (!is_ours(loop))
+        if (!loop)
             continue;
         any = true;
         if (!atomic_exchange(&printers[i].posted, true) && ouro__post(loop, &printers[i].post) < 0)
@@ -87,7 +81,7 @@ static struct printer *find_free(void)
 static bool is_last(void)
 {
     for (int i = 0; i < LOOPS_MAX; i++)
-        if (is_ours(atomic_load(&printers[i].loop)))
+        if (atomic_load(&printers[i].loop))
             return false;
     return true;
 }
@@ -120,17 +114,36 @@ void ouro__print_on_signal(ouro_loop *loop)
     pthread_mutex_unlock(&lock);
 }
 
+/* Give it back, unless somebody has changed it meanwhile. */
+static void give_signal_back(void)
+{
+    struct sigaction now;
+    if (sigaction(SIGUSR1, NULL, &now) == 0 && now.sa_handler == on_sigusr1)
+        sigaction(SIGUSR1, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+}
+
 void ouro__print_off_signal(ouro_loop *loop)
 {
     pthread_mutex_lock(&lock);
     struct printer *p = find(loop);
     if (p) {
-        struct sigaction now;
         atomic_store(&p->loop, NULL);
-        if (is_last() && sigaction(SIGUSR1, NULL, &now) == 0 && now.sa_handler == on_sigusr1)
-            sigaction(SIGUSR1, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+        if (is_last())
+            give_signal_back();
         while (atomic_load(&handlers)) /* another thread's, which may have the loop */
             sched_yield();
     }
     pthread_mutex_unlock(&lock);
+}
+
+/* Its loops are the parent's. A post that is in one of their queues stays taken. */
+void ouro__print_in_child(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    atomic_store(&handlers, 0);
+    if (is_last())
+        return;
+    for (int i = 0; i < LOOPS_MAX; i++)
+        atomic_store(&printers[i].loop, NULL);
+    give_signal_back();
 }

@@ -13,6 +13,7 @@
 #include "guard.h"
 #include "pool_int.h"
 #include "process_int.h"
+#include "run_int.h"
 #include "signals_int.h"
 
 #include <stdio.h>
@@ -34,6 +35,8 @@ static void in_child(void)
 {
     ouro__fork_generation++;
     ouro__lanes_in_child();
+    ouro__sigint_in_child();
+    ouro__print_in_child();
 }
 
 static void watch_forks(void)

@@ -314,6 +314,7 @@ int ouro__post(ouro_loop *loop, struct ouro__post *post);
  * has claimed the signal; until told off, before it is closed. */
 void ouro__print_on_signal(ouro_loop *loop);
 void ouro__print_off_signal(ouro_loop *loop);
+void ouro__print_in_child(void);
 
 /* watchdog.c: the loop is closed. @quietly: in the child of a fork, where there is no thread to end. */
 void ouro__watch_close(ouro_loop *loop, bool quietly);

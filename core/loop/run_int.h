@@ -29,6 +29,9 @@ bool ouro__sigint_claim(const struct ouro__interruptible *who);
 /* Give it back. */
 void ouro__sigint_disclaim(void);
 
+/* This is the child of a fork: it is nobody's. */
+void ouro__sigint_in_child(void);
+
 /* Whether it has come since it was claimed. */
 bool ouro__sigint_came(void);
 

@@ -21,8 +21,7 @@ static void on_sigint(int signal)
     int saved = errno;
     atomic_fetch_add(&handlers, 1);
     const struct ouro__interruptible *who = atomic_load(&owner);
-    bool ours = who && !ouro__loop_forked(who->loops[0]); /* not in the child of a fork */
-    if (ours && atomic_fetch_add(&interrupts, 1) == 0) {
+    if (who && atomic_fetch_add(&interrupts, 1) == 0) {
         for (int i = 0; i < who->n; i++)
             ouro_loop_wake(who->loops[i]);
     } else {
@@ -61,4 +60,12 @@ void ouro__sigint_disclaim(void)
 bool ouro__sigint_came(void)
 {
     return atomic_load(&interrupts);
+}
+
+/* Other threads, and what they were in, are the parent's. */
+void ouro__sigint_in_child(void)
+{
+    atomic_store(&handlers, 0);
+    if (atomic_exchange(&owner, NULL))
+        sigaction(SIGINT, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
 }

@@ -170,7 +170,6 @@ static void work(struct worker *w, ouro_loop *loop)
         rc = ouro__main_run(loop, w->main, team->has_sigint, stopped_here);
     judge(w, rc < 0 ? rc : ouro_future_result(w->main).n);
     ouro_loop_shutdown(loop, opts->grace ? opts->grace : OURO__DEFAULT_GRACE);
-    ouro__print_off_signal(loop);
     w->main = ouro_unref(w->main);
     ouro__print_off_signal(loop);
 }

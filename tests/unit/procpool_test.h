@@ -171,18 +171,25 @@ static inline pid_t await_running(void)
     return pid;
 }
 
-/* Whether a process is gone, or a zombie that its parent will see. */
-static inline bool is_dead(pid_t pid)
+/* The state of a process as ps(1) tells it: 'S' asleep, 'Z' a zombie; 0: it is gone. */
+static inline char state_of(pid_t pid)
 {
     char path[64], stat[256] = "";
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     FILE *f = fopen(path, "r");
     if (!f)
-        return true;
+        return 0;
     size_t n = fread(stat, 1, sizeof stat - 1, f);
     fclose(f);
     const char *state = n ? strrchr(stat, ')') : NULL;
-    return !state || state[2] == 'Z' || state[2] == 'X';
+    return state ? state[2] : 0;
+}
+
+/* Whether a process is gone, or a zombie that its parent will see. */
+static inline bool is_dead(pid_t pid)
+{
+    char state = state_of(pid);
+    return !state || state == 'Z' || state == 'X';
 }
 
 static inline void wait_dead(pid_t pid)

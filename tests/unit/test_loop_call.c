@@ -501,18 +501,29 @@ static int close_before_it_begins(void)
     return 0;
 }
 
+static atomic_bool home_closed;
+
+static int64_t give_thing_after_close(void *arg)
+{
+    atomic_fetch_add(&waiting, 1);
+    while (!atomic_load(&home_closed))
+        nap(OURO_MS(1));
+    return ouro_task_return(arg, free_thing);
+}
+
 static int answer_after_close(void)
 {
     static struct thing thing;
     ouro_loop *home;
     other_begin(&other);
     child_check(ouro_loop_new(NULL, &home) == 0);
-    ouro_detach(ouro_loop_call(other.loop, give_thing_late, &thing));
+    ouro_detach(ouro_loop_call(other.loop, give_thing_after_close, &thing));
     while (!atomic_load(&waiting))
         usleep(100);
     other_hold(&other);
     child_check(ouro_loop_shutdown(home, 1) == -ETIMEDOUT);
     child_check(ouro_loop_close(home) == 0);
+    atomic_store(&home_closed, true);
     other_go_on(&other);
     other_finish(&other);
     child_check(thing.freed == 1);

@@ -6,7 +6,9 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -361,6 +363,50 @@ Test(run, keep_sigint_leaves_it_alone)
     int status = in_child(sigint_kept, NULL, 0);
     check(WIFSIGNALED(status));
     check_eq(WTERMSIG(status), SIGINT);
+}
+
+static atomic_int main_runs;
+
+static int64_t run_until_forked(void *arg)
+{
+    (void)arg;
+    atomic_store(&main_runs, 1);
+    while (atomic_load(&main_runs) == 1)
+        if (nap(OURO_MS(1)) < 0)
+            return -EIO;
+    return 0;
+}
+
+static void *fork_and_run(void *status)
+{
+    while (!atomic_load(&main_runs))
+        usleep(1000);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        _exit(ouro_exit_code(ouro_run(interrupt_myself, NULL, NULL)));
+    }
+    waitpid(child, status, 0);
+    atomic_store(&main_runs, 2);
+    return NULL;
+}
+
+static int run_in_fork(void)
+{
+    int status = 0;
+    pthread_t thread;
+    fresh_sigint();
+    child_check(pthread_create(&thread, NULL, fork_and_run, &status) == 0);
+    child_check(ouro_run(run_until_forked, NULL, NULL) == 0);
+    child_check(pthread_join(thread, NULL) == 0);
+    child_check(WIFEXITED(status) && WEXITSTATUS(status) == ouro_exit_code(-EINTR));
+    return 0;
+}
+
+/* A thread without a loop forks while the program runs. */
+Test(run, in_the_child_of_a_fork_sigint_goes_to_the_program_that_runs_there)
+{
+    check_child(run_in_fork, NULL, 0);
 }
 
 /* ---- Debug mode by environment --------------------------------------------------------------------------------- */
