@@ -409,11 +409,7 @@ PoolTest(offload, a_timeout_tells_it_to_stop_and_waits_until_it_has)
 {
     struct gate g = {.obey = true}, slow = {.n = 3};
     ouro_future *f = ouro_offload(pass_gate, &g);
-<<<<<<< HEAD
     await_count(&g.entered, 1);
-=======
-    await_count(&g.entered, 1); /* else it might never run */
->>>>>>> review2
     check_eq(ouro_await(ouro_timeout(f, OURO_MS(5))), -ETIMEDOUT);
     check_eq(g.returned, 1);
     f = ouro_offload(pass_gate, &slow);
