@@ -28,6 +28,7 @@
 struct place {
     int control;
     pid_t pid;   /* 0: no worker is there */
+    int socket;  /* with a worker: a copy of the program's end */
     int status;  /* how the last one ended */
     bool wanted; /* another, once this one has ended */
 };
@@ -104,7 +105,7 @@ static void keep_descriptors(int parent, const int *controls, int count)
 
 /* ---- Workers ----------------------------------------------------------------------------------- */
 
-/* Fork a worker. Gives the program's end of its socket, or -errno. */
+/* Fork a worker: 0 or -errno. */
 static int fork_worker(struct place *p)
 {
     int ends[2];
@@ -116,30 +117,31 @@ static int fork_worker(struct place *p)
         ouro__worker_run(zygote.plan, ends[1], zygote.pid);
     rc = pid < 0 ? -errno : 0;
     close(ends[1]);
-    if (rc == 0) {
-        p->pid = pid;
-        return ends[0];
+    if (rc < 0) {
+        close(ends[0]);
+        return rc;
     }
-    close(ends[0]);
-    return rc;
+    p->pid = pid;
+    p->socket = ends[0];
+    return 0;
 }
 
 /* The control socket has room: there is one order at a time to be answered. */
-static void answer(const struct place *p, struct ouro__renewal *renewal, int fd)
+static void answer(const struct place *p, struct ouro__renewal *renewal)
 {
     _Alignas(struct cmsghdr) char room[CMSG_SPACE(sizeof(int))] = {0};
     struct iovec iov = {.iov_base = renewal, .iov_len = sizeof(*renewal)};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-    if (fd >= 0) {
+    if (renewal->error == 0) {
         msg.msg_control = room;
         msg.msg_controllen = sizeof(room);
         struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
         *c = (struct cmsghdr){
             .cmsg_level = SOL_SOCKET,
             .cmsg_type = SCM_RIGHTS,
-            .cmsg_len = CMSG_LEN(sizeof(fd)),
+            .cmsg_len = CMSG_LEN(sizeof(int)),
         };
-        memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+        memcpy(CMSG_DATA(c), &p->socket, sizeof(int));
     }
     while (sendmsg(p->control, &msg, MSG_NOSIGNAL) < 0 && errno == EINTR)
         ;
@@ -147,11 +149,18 @@ static void answer(const struct place *p, struct ouro__renewal *renewal, int fd)
 
 static void renew(struct place *p)
 {
-    int fd = fork_worker(p);
+    int rc = fork_worker(p);
+    struct ouro__renewal renewal = {.status = p->status, .error = rc, .pid = p->pid};
     p->wanted = false;
-    answer(p, &(struct ouro__renewal){.status = p->status, .error = fd < 0 ? fd : 0}, fd);
-    if (fd >= 0)
-        close(fd);
+    answer(p, &renewal);
+}
+
+/* The program is to see the end of the stream, also if a child of the worker has a copy of its end. */
+static void hang_up(const struct place *p)
+{
+    shutdown(p->socket, SHUT_RDWR);
+    close(p->socket);
+}
 }
 
 static void ended(pid_t pid, int status)
@@ -162,6 +171,7 @@ static void ended(pid_t pid, int status)
             continue;
         p->pid = 0;
         p->status = status;
+        hang_up(p);
         if (p->wanted)
             renew(p);
         return;

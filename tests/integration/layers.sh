@@ -45,7 +45,7 @@ must_not_compile() { # FOLDER ROOTS HEADER
 must_compile uring "$uring" '"driver.h"'
 must_not_compile uring "$uring" '<ouro/ouro.h>'
 must_not_compile uring "$uring" '<ouro/base.h>'
-for header in "$source"/core/*.h; do
+for header in "$source"/core/*/*.h; do
     must_not_compile uring "$uring" "\"${header##*/}\""
 done
 must_compile core "$core" '<ouro/ouro.h>'

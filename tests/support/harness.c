@@ -16,6 +16,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -274,6 +275,7 @@ int in_child(int (*fn)(void), char *text, size_t size)
     pid_t child = fork();
     check(child >= 0);
     if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that is killed leaves no child behind */
         is_child = true;
         if (text)
             dup2(ends[1], STDERR_FILENO);

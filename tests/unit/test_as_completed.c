@@ -340,7 +340,9 @@ Test(as_completed, shutdown_cancels_what_is_only_looked_at)
     ouro_future *f = ouro_spawn(sleeper, &reason);
     ouro_completions *c = iterate(&f, 1);
     turns(2);
+    ouro_ns start = ouro_now();
     check_eq(ouro_loop_shutdown(ouro_loop_current(), OURO_SEC(1)), 0);
+    check_eq(ouro_now() - start, 0); /* and not when the grace had passed */
     check_text(reason, "shutdown");
     ouro_completions_free(c);
     ouro_unref(f);

@@ -3,71 +3,28 @@
  * Talking to child processes: much in both directions, to those who do not listen, stop talking, or never end.
  */
 #define _GNU_SOURCE
-#include "harness.h"
+#include "child_test.h"
 
-#include <errno.h>
-#include <linux/io_uring.h>
 #include <malloc.h>
-#include <signal.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <ouro/uring.h>
 
 TestSuite(communicate, .timeout = 60);
 
-static bool has_no_child(void)
-{
-    siginfo_t info; /* looks, and leaves it to be waited for */
-    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
-}
-
-/* A task on the kernel, after which no child is left and SIGPIPE is as it was. */
-#define ChildTest(name)                                          \
-    static int64_t body_##name(void);                            \
-    KernelTest(communicate, name)                                \
-    {                                                            \
-        sigset_t blocked;                                        \
-        int64_t rc = body_##name();                              \
-        check(has_no_child());                                   \
-        check_eq(pthread_sigmask(SIG_BLOCK, NULL, &blocked), 0); \
-        check(!sigismember(&blocked, SIGPIPE));                  \
-        return rc;                                               \
-    }                                                            \
-    static int64_t body_##name(void)
-
 static const ouro_process_options all_pipes = {.in = OURO_PIPE, .out = OURO_PIPE, .err = OURO_PIPE};
-
-static ouro_process *shell(const char *script, ouro_process_options opts)
-{
-    int64_t rc;
-    const char *argv[] = {"sh", "-c", script, NULL};
-    opts.argv = argv;
-    ouro_process *p = ouro_await_ptr(ouro_process_spawn(&opts), &rc);
-    check_eq(rc, 0);
-    return p;
-}
 
 /* The whole conversation with a script, which must succeed. */
 static ouro_output *talk(const char *script, ouro_process_options opts, const void *input,
                          size_t size)
 {
     int64_t rc;
-    ouro_process *p = shell(script, opts);
+    ouro_process *p = spawn_shell(script, opts);
     ouro_output *o = ouro_await_ptr(ouro_process_communicate(p, input, size), &rc);
     ouro_process_free(p);
     check_eq(rc, 0);
     check(o != NULL);
     return o;
-}
-
-static void kill_and_free(ouro_process *p)
-{
-    check_eq(ouro_process_kill(p, SIGKILL), 0);
-    check_eq(ouro_await(ouro_process_wait(p)), -OURO_ESIGNALED(SIGKILL));
-    ouro_process_free(p);
 }
 
 #define MUCH ((size_t)5 << 20)
@@ -83,7 +40,7 @@ static char *much(void)
 
 /* ---- What comes back ---------------------------------------------------------------------------------------- */
 
-ChildTest(input_goes_in_and_both_outputs_and_the_status_come_back)
+ChildTest(communicate, input_goes_in_and_both_outputs_and_the_status_come_back)
 {
     mallopt(M_PERTURB, 'x'); /* so that no zero is there by chance */
     ouro_output *o = talk("cat; echo error >&2; exit 3", all_pipes, "text", 4);
@@ -97,7 +54,7 @@ ChildTest(input_goes_in_and_both_outputs_and_the_status_come_back)
     return 0;
 }
 
-ChildTest(without_a_pipe_there_is_no_text_and_without_text_an_empty_one)
+ChildTest(communicate, without_a_pipe_there_is_no_text_and_without_text_an_empty_one)
 {
     ouro_output *o = talk("exit 0", all_pipes, NULL, 0);
     check_text(o->out, "");
@@ -111,7 +68,7 @@ ChildTest(without_a_pipe_there_is_no_text_and_without_text_an_empty_one)
     return 0;
 }
 
-ChildTest(both_outputs_can_be_one)
+ChildTest(communicate, both_outputs_can_be_one)
 {
     ouro_output *o = talk("echo a; echo b >&2; echo c",
                           (ouro_process_options){.out = OURO_PIPE, .err = OURO_STDOUT}, NULL, 0);
@@ -121,7 +78,7 @@ ChildTest(both_outputs_can_be_one)
     return 0;
 }
 
-ChildTest(five_mebibytes_pass_in_both_directions_at_once)
+ChildTest(communicate, five_mebibytes_pass_in_both_directions_at_once)
 {
     char *bytes = much();
     ouro_output *o = talk("tee /dev/stderr", all_pipes, bytes, MUCH);
@@ -138,7 +95,7 @@ ChildTest(five_mebibytes_pass_in_both_directions_at_once)
 
 /* ---- Those who behave badly ------------------------------------------------------------------------------------ */
 
-ChildTest(a_child_that_does_not_read_its_input_is_no_error)
+ChildTest(communicate, a_child_that_does_not_read_its_input_is_no_error)
 {
     char *bytes = much();
     ouro_output *o = talk("exec <&-; echo done", all_pipes, bytes, MUCH);
@@ -152,7 +109,7 @@ ChildTest(a_child_that_does_not_read_its_input_is_no_error)
     return 0;
 }
 
-ChildTest(a_child_that_closes_its_outputs_early_is_still_fed_and_waited_for)
+ChildTest(communicate, a_child_that_closes_its_outputs_early_is_still_fed_and_waited_for)
 {
     char *bytes = much();
     ouro_output *o = talk("echo some; exec >&- 2>&-; n=$(wc -c); [ $n = 5242880 ] && exit 6",
@@ -164,10 +121,10 @@ ChildTest(a_child_that_closes_its_outputs_early_is_still_fed_and_waited_for)
     return 0;
 }
 
-ChildTest(a_child_that_never_ends_can_be_given_up_and_goes_on)
+ChildTest(communicate, a_child_that_never_ends_can_be_given_up_and_goes_on)
 {
     char *bytes = much();
-    ouro_process *p = shell(
+    ouro_process *p = spawn_shell(
         "sleep 1000", (ouro_process_options){.in = OURO_PIPE, .out = OURO_PIPE, .new_group = 1});
     check_eq(ouro_await(ouro_timeout(ouro_process_communicate(p, bytes, MUCH), OURO_MS(10))),
              -ETIMEDOUT);
@@ -179,7 +136,7 @@ ChildTest(a_child_that_never_ends_can_be_given_up_and_goes_on)
     return 0;
 }
 
-ChildTest(a_child_that_ends_later_than_its_output_can_be_given_up_too)
+ChildTest(communicate, a_child_that_ends_later_than_its_output_can_be_given_up_too)
 {
     const char *argv[] = {"sh", "-c", "echo some; exec sleep 1000 >&- 2>&-", NULL};
     int64_t rc;
@@ -192,9 +149,9 @@ ChildTest(a_child_that_ends_later_than_its_output_can_be_given_up_too)
     return 0;
 }
 
-ChildTest(a_cancel_before_it_has_begun_closes_the_pipes)
+ChildTest(communicate, a_cancel_before_it_has_begun_closes_the_pipes)
 {
-    ouro_process *p = shell("cat", all_pipes);
+    ouro_process *p = spawn_shell("cat", all_pipes);
     ouro_future *f = ouro_process_communicate(p, "x", 1);
     check_eq(ouro_cancel(f), 1);
     check_eq(ouro_await(f), -OURO_ECHILDCANCELLED);
@@ -205,10 +162,10 @@ ChildTest(a_cancel_before_it_has_begun_closes_the_pipes)
 
 /* ---- Whose it is ------------------------------------------------------------------------------------------------ */
 
-ChildTest(the_process_may_be_freed_meanwhile)
+ChildTest(communicate, the_process_may_be_freed_meanwhile)
 {
     int64_t rc;
-    ouro_process *p = shell("cat", all_pipes);
+    ouro_process *p = spawn_shell("cat", all_pipes);
     ouro_future *f = ouro_process_communicate(p, "text", 4);
     ouro_process_free(p);
     ouro_output *o = ouro_await_ptr(f, &rc);
@@ -218,17 +175,17 @@ ChildTest(the_process_may_be_freed_meanwhile)
     return 0;
 }
 
-ChildTest(an_output_that_nobody_takes_is_destroyed)
+ChildTest(communicate, an_output_that_nobody_takes_is_destroyed)
 {
-    ouro_process *p = shell("cat", all_pipes);
+    ouro_process *p = spawn_shell("cat", all_pipes);
     check_eq(ouro_await(ouro_process_communicate(p, "text", 4)), 0);
     ouro_process_free(p);
     return 0;
 }
 
-ChildTest(it_is_once_for_a_process_and_for_all_of_its_pipes)
+ChildTest(communicate, it_is_once_for_a_process_and_for_all_of_its_pipes)
 {
-    ouro_process *p = shell("cat", all_pipes);
+    ouro_process *p = spawn_shell("cat", all_pipes);
     close(ouro_process_take_fd(p, 2));
     check_eq(ouro_await(ouro_process_communicate(p, NULL, 0)), -EBUSY);
     check(ouro_process_fd(p, 0) > 2);
@@ -236,12 +193,12 @@ ChildTest(it_is_once_for_a_process_and_for_all_of_its_pipes)
     check_eq(ouro_await(ouro_process_wait(p)), 0);
     ouro_process_free(p);
 
-    p = shell("exit 0", (ouro_process_options){0});
+    p = spawn_shell("exit 0", (ouro_process_options){0});
     check_eq(ouro_await(ouro_process_communicate(p, NULL, 0)), 0);
     check_eq(ouro_await(ouro_process_communicate(p, NULL, 0)), -EBUSY);
     ouro_process_free(p);
 
-    p = shell("cat", all_pipes);
+    p = spawn_shell("cat", all_pipes);
     ouro_future *f = ouro_process_communicate(p, NULL, 0);
     check_eq(ouro_await(ouro_process_communicate(p, NULL, 0)), -EBUSY);
     check_eq(ouro_await(f), 0);
@@ -249,14 +206,14 @@ ChildTest(it_is_once_for_a_process_and_for_all_of_its_pipes)
     return 0;
 }
 
-ChildTest(input_without_a_pipe_is_einval)
+ChildTest(communicate, input_without_a_pipe_is_einval)
 {
-    ouro_process *p = shell("exit 0", (ouro_process_options){.out = OURO_PIPE});
+    ouro_process *p = spawn_shell("exit 0", (ouro_process_options){.out = OURO_PIPE});
     check_eq(ouro_await(ouro_process_communicate(p, "x", 1)), -EINVAL);
     check_eq(ouro_await(ouro_process_communicate(NULL, NULL, 0)), -EINVAL);
     check_eq(ouro_await(ouro_process_communicate(p, NULL, 0)), 0);
     ouro_process_free(p);
-    p = shell("exit 0", all_pipes);
+    p = spawn_shell("exit 0", all_pipes);
     check_eq(ouro_await(ouro_process_communicate(p, NULL, 1)), -EINVAL);
     check_eq(ouro_await(ouro_process_communicate(p, NULL, 0)), 0);
     ouro_process_free(p);
@@ -271,7 +228,7 @@ static int64_t feed_a_deaf_one(void *arg)
     return 0;
 }
 
-ChildTest(several_that_do_not_read_at_once_leave_sigpipe_as_it_was)
+ChildTest(communicate, several_that_do_not_read_at_once_leave_sigpipe_as_it_was)
 {
     char *bytes = much();
     ouro_future *f[4];
@@ -282,7 +239,7 @@ ChildTest(several_that_do_not_read_at_once_leave_sigpipe_as_it_was)
     return 0;
 }
 
-ChildTest(a_watch_on_sigpipe_and_a_child_that_does_not_read_do_not_disturb_each_other)
+ChildTest(communicate, a_watch_on_sigpipe_and_a_child_that_does_not_read_do_not_disturb_each_other)
 {
     char *bytes = much();
     ouro_signals *s = NULL;

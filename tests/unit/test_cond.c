@@ -274,6 +274,7 @@ TaskTest(cond, a_cancelled_waiter_is_told_of_an_owner_that_ended)
     check_eq(ouro_cancel(a), 1);
     check_eq(ouro_await(a), -EOWNERDEAD);
     check_eq(ouro_mutex_locked(&m), 0);
+    check_eq(take_reports(OURO_REPORT_LEAK), 1);
     return 0;
 }
 

@@ -381,7 +381,7 @@ FakeTest(group, a_deadline_inside_it_is_the_bodys_own_affair)
     return 0;
 }
 
-FakeTest(group, a_deadline_around_a_join_cancels_the_group)
+FakeTest(group, a_deadline_around_a_join_cancels_the_children_and_is_told_as_one)
 {
     struct child c = {.delay = OURO_SEC(100), .stubborn = 1};
     ouro_group group;
@@ -395,8 +395,9 @@ FakeTest(group, a_deadline_around_a_join_cancels_the_group)
     check_eq(c.ended, 1);
     check_text(c.reason, "deadline");
     rc = ouro_scope_exit(&scope, rc);
-    check_eq(rc, -ECANCELED); /* the group around it is cancelled too */
-    check_eq(ouro_group_exit(&group, rc), 0);
+    check_eq(rc, -ETIMEDOUT);
+    check_eq(ouro_group_spawn(&group, be_child, &c), -ECANCELED);
+    check_eq(ouro_group_exit(&group, rc), -ETIMEDOUT);
     check_eq(ouro_now() - start, OURO_SEC(2));
     return 0;
 }
@@ -531,6 +532,38 @@ TaskTest(group, a_cancelled_task_may_not_spawn_although_the_group_goes_on)
     return 0;
 }
 
+struct late {
+    ouro_group *group;
+    ouro_future *child;
+    int rc;
+};
+
+/* Runs when the last child has ended and the body does not know it yet. */
+static int64_t spawn_late(void *arg)
+{
+    struct late *late = arg;
+    check_eq(ouro_join(late->child), 0);
+    late->rc = ouro_group_spawn(late->group, return_0, NULL);
+    return 0;
+}
+
+TaskTest(group, it_is_over_as_soon_as_the_last_child_has_ended)
+{
+    struct child c = {.delay = OURO_MS(1)};
+    struct late late = {0};
+    ouro_group group, others;
+    enter(&others);
+    enter(&group);
+    check_eq(ouro_group_spawn_with(&group, be_child, &c, NULL, &late.child), 0);
+    late.group = &group;
+    check_eq(ouro_group_spawn(&others, spawn_late, &late), 0);
+    check_eq(ouro_group_exit(&group, 0), 0);
+    check_eq(ouro_group_exit(&others, 0), 0);
+    check_eq(late.rc, -ESHUTDOWN);
+    ouro_unref(late.child);
+    return 0;
+}
+
 /* ---- Limits ------------------------------------------------------------------------------------------------------ */
 
 FakeTest(group, at_its_limit_spawning_waits_for_room)
@@ -570,6 +603,8 @@ struct order {
     ouro_group *group;
     int next;
     int got[4];
+    int tried;
+    ouro_ns at;
 };
 
 static int64_t note_order(void *arg)
@@ -694,6 +729,62 @@ FakeTest(group, a_spawner_given_room_and_then_cancelled_with_the_group_is_refuse
     check_eq(ouro_group_exit(&others, 0), 0);
     check_eq(o.got[0], -ECANCELED);
     check_eq(o.next, 1);
+    return 0;
+}
+
+/* A child that is cancelled but stays: its place is not free, and nobody waits for that. */
+static int64_t spawn_and_note_time(void *arg)
+{
+    struct order *o = arg;
+    spawn_in_turn(o);
+    o->at = ouro_now();
+    return 0;
+}
+
+FakeTest(group, a_spawner_in_line_is_refused_at_once)
+{
+    struct child c = {.delay = OURO_SEC(100), .stubborn = 1};
+    struct order o = {.got = {9, 9, 9, 9}};
+    ouro_ns start = ouro_now();
+    ouro_group group, others;
+    enter(&others);
+    check_eq(ouro_group_enter(&group, &(ouro_group_options){.limit = 1}), 0);
+    o.group = &group;
+    spawn_all(&group, &c, 1);
+    check_eq(ouro_group_spawn(&others, spawn_and_note_time, &o), 0);
+    check_eq(ouro_group_spawn(&others, cancel_both, &group), 0);
+    check_eq(ouro_group_exit(&group, 0), 0);
+    check_eq(ouro_now() - start, OURO_SEC(2));
+    check_eq(ouro_group_exit(&others, 0), 0);
+    check_eq(o.got[0], -ECANCELED);
+    check_eq(o.at - start, OURO_SEC(1));
+    return 0;
+}
+
+static void overtake(ouro_future *child, int64_t result, void *arg)
+{
+    (void)child;
+    (void)result;
+    struct order *o = arg;
+    if (!o->tried)
+        o->tried = ouro_group_try_spawn(o->group, note_order, o, NULL, NULL);
+}
+
+FakeTest(group, on_child_may_not_overtake_who_waits_in_line)
+{
+    struct child c = {.delay = OURO_SEC(1)};
+    struct order o = {.got = {9, 9, 9, 9}};
+    ouro_group group, others;
+    ouro_group_options opts = {.limit = 1, .on_child = overtake, .arg = &o};
+    enter(&others);
+    check_eq(ouro_group_enter(&group, &opts), 0);
+    o.group = &group;
+    spawn_all(&group, &c, 1);
+    check_eq(ouro_group_spawn(&others, spawn_in_turn, &o), 0);
+    check_eq(ouro_group_exit(&group, 0), 0);
+    check_eq(ouro_group_exit(&others, 0), 0);
+    check_eq(o.tried, -EAGAIN);
+    check_eq(o.got[0], 0);
     return 0;
 }
 

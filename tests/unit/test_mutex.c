@@ -283,6 +283,7 @@ TaskTest(mutex, an_owner_that_ended_is_told_of_and_anybody_may_unlock)
     check_eq(ouro_mutex_unlock(&m), 0);
     check_eq(ouro_mutex_lock(&m), 0);
     check_eq(ouro_mutex_unlock(&m), 0);
+    check_eq(take_reports(OURO_REPORT_LEAK), 1);
     return 0;
 }
 
@@ -303,6 +304,7 @@ TaskTest(mutex, who_waited_for_an_owner_that_ended_is_next)
     check_eq(ouro_mutex_unlock(&m), 0);
     check_eq(ouro_await(a), 0);
     check_text(take_notes(), "a");
+    check_eq(take_reports(OURO_REPORT_LEAK), 1);
     return 0;
 }
 
@@ -312,6 +314,7 @@ TaskTest(mutex, an_owner_that_ended_is_not_mistaken_for_a_new_task)
     check_eq(ouro_await(ouro_spawn(end_with_the_lock, NULL)), 0);
     check_eq(ouro_await(ouro_spawn(end_with_the_lock, NULL)), -EOWNERDEAD);
     check_eq(ouro_mutex_unlock(&m), 0);
+    check_eq(take_reports(OURO_REPORT_LEAK), 1);
     return 0;
 }
 
@@ -360,18 +363,6 @@ TaskTest(mutex, a_lock_that_nobody_takes_goes_to_the_next_in_line)
     check_eq(ouro_mutex_unlock(&m), 0);
     check_eq(ouro_await(a), 0);
     check_eq(ouro_mutex_locked(&m), 0);
-    return 0;
-}
-
-TaskTest(mutex, a_future_given_up_after_somebody_unlocked_takes_nothing_back)
-{
-    ouro_future *f = ouro_mutex_lock_future(&m);
-    check_eq(ouro_mutex_unlock(&m), 0);
-    check_eq(ouro_mutex_lock(&m), 0);
-    ouro_unref(f);
-    let_others_run();
-    check_eq(ouro_mutex_locked(&m), 1);
-    check_eq(ouro_mutex_unlock(&m), 0);
     return 0;
 }
 
@@ -508,4 +499,16 @@ Test(mutex, in_a_forked_child_every_call_says_echild)
     begin_kernel();
     check_eq(run_main(fork_with_the_lock, NULL), 0);
     end();
+}
+
+TaskTest(mutex, a_task_that_ends_with_a_lock_is_reported)
+{
+    ouro_spawn_options opts = {.name = "forgetful"};
+    check_eq(ouro_await(ouro_spawn_with(end_with_the_lock, NULL, &opts)), 0);
+    const struct kept_report *r = first_report(OURO_REPORT_LEAK);
+    check(r != NULL);
+    check_text(r->name, "forgetful");
+    check_eq(take_reports(OURO_REPORT_LEAK), 1);
+    check_eq(ouro_mutex_unlock(&m), 0);
+    return 0;
 }

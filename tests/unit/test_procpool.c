@@ -335,6 +335,37 @@ PoolTestWith(with_endless_patience_a_job_is_never_killed, 1, .grace = OURO_FOREV
     return 0;
 }
 
+/* ---- Introspection ---------------------------------------------------------------------------------- */
+
+static void check_printed(const char *want)
+{
+    char text[4096] = "";
+    FILE *out = fmemopen(text, sizeof text, "w");
+    check(ouro_tasks_print(out) > 0);
+    fclose(out);
+    if (!strstr(text, want))
+        check_text(text, want);
+}
+
+PoolTestWith(the_tree_of_tasks_tells_where_a_job_is, 1, .grace = OURO_FOREVER)
+{
+    char busy[64];
+    ouro_future *first = ouro_spawn(await_hang, pool);
+    ouro_future *second = ouro_spawn(await_hang, pool);
+    pid_t pid = await_running();
+    snprintf(busy, sizeof busy, "process job, pid %d\n", (int)pid);
+    check_printed(busy);
+    check_printed("process job, queued\n");
+    ouro_cancel(second);
+    ouro_cancel(first);
+    snprintf(busy, sizeof busy, "process job, pid %d, asked to stop\n", (int)pid);
+    check_printed(busy);
+    kill(pid, SIGKILL);
+    check_eq(ouro_await(first), -OURO_ECHILDCANCELLED);
+    check_eq(ouro_await(second), -OURO_ECHILDCANCELLED);
+    return 0;
+}
+
 /* ---- Loops ------------------------------------------------------------------------------------------ */
 
 static int64_t use(void *pool)

@@ -163,17 +163,22 @@ PoolTestWith(an_answer_that_makes_no_sense_costs_the_worker_its_life, 1, .result
     return 0;
 }
 
+/* With one call, so that the second answer is there when the first is read. */
 JOB(answer_twice)
 {
-    struct ouro__answer a = {.magic = OURO__ANSWER_MAGIC, .value = 1};
-    send(own_socket(), &a, sizeof a, 0);
-    return 2;
+    struct ouro__answer a[2] = {
+        {.magic = OURO__ANSWER_MAGIC, .value = 1},
+        {.magic = OURO__ANSWER_MAGIC, .value = 2},
+    };
+    send(own_socket(), a, sizeof a, 0);
+    for (;;)
+        pause();
+    return 0;
 }
 
 PoolTest(a_worker_that_says_more_than_it_was_asked_is_not_used_again, 1)
 {
     check_eq(await_job(pool, answer_twice), 1);
-    ouro_await(ouro_sleep(OURO_MS(20)));
     check(await_job(pool, tell_pid) > 2);
     check_eq(ouro_procpool_replaced(pool), 1);
     return 0;
@@ -205,6 +210,27 @@ JOB(hang_up)
 PoolTest(a_worker_that_closes_its_socket_is_killed, 1)
 {
     check_eq(await_job(pool, hang_up), -OURO_ESIGNALED(SIGKILL));
+    check(await_job(pool, tell_pid) > 0);
+    return 0;
+}
+
+/* The child of the job has a copy of the worker's socket, and lives on. */
+JOB(leave_a_child)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(30);
+        pause();
+    }
+    atomic_store(&board->count, child);
+    kill(getpid(), SIGKILL);
+    return 0;
+}
+
+PoolTest(a_worker_whose_child_lives_on_is_dead_all_the_same, 1)
+{
+    check_eq(await_job(pool, leave_a_child), -OURO_ESIGNALED(SIGKILL));
+    check_eq(kill(atomic_load(&board->count), SIGKILL), 0); /* it was still there */
     check(await_job(pool, tell_pid) > 0);
     return 0;
 }
@@ -285,50 +311,67 @@ ProcessTest(without_the_zygote_jobs_fail_and_nothing_hangs, zygote_killed_busy)
 
     /* ---- When the program ends ---------------------------------------------------------------------------------- */
 
-    static int report_fd; /* where a program to be killed tells the process ids of its pool */
+    enum {
+        BUSY,
+        IDLE,
+        ZYGOTE,
+        CHILD,
+        PIDS
+    };
+
+static int report_fd; /* where a program to be killed tells the process ids of its pool */
+static pid_t child;   /* that it has forked for itself; 0: none */
 
 static int64_t tell_pids(void *pool)
 {
     ouro_future *f = ouro_procpool_submit(pool, hang, NULL, 0);
-    pid_t pids[3] = {await_running(), (pid_t)await_job(pool, tell_pid),
-                     (pid_t)await_job(pool, tell_parent)};
+    pid_t pids[PIDS] = {
+        [BUSY] = await_running(),
+        [IDLE] = (pid_t)await_job(pool, tell_pid),
+        [ZYGOTE] = (pid_t)await_job(pool, tell_parent),
+        [CHILD] = child,
+    };
     check_eq(write(report_fd, pids, sizeof pids), sizeof pids);
     return ouro_await(f);
 }
 
-static void be_a_program(bool leaves_a_child)
+static void be_a_program(bool has_child)
 {
     ouro_procpool *pool;
     check_eq(ouro_procpool_new(2, NULL, &pool), 0);
     begin_kernel();
-    if (leaves_a_child && fork() == 0) {
-        sleep(30);
-        _exit(0);
-    }
+    child = has_child ? fork() : 0;
+    if (has_child && child == 0)
+        for (;;)
+            pause();
     run_main(tell_pids, pool);
     _exit(1);
 }
 
-/* Kill a program with a busy worker, and wait until all of its pool are gone; they are reaped by us. */
-static int program_killed(bool leaves_a_child)
+/* Kill a program with a busy worker, and wait until all of its pool are gone. Orphans are ours to reap. */
+static int program_killed(bool has_child)
 {
     int ends[2];
-    pid_t pids[3];
+    pid_t pids[PIDS];
     begin_board();
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     check_eq(pipe(ends), 0);
     pid_t program = fork();
     if (program == 0) {
         report_fd = ends[1];
-        be_a_program(leaves_a_child);
+        be_a_program(has_child);
     }
     check_eq(read(ends[0], pids, sizeof pids), sizeof pids);
     kill(program, SIGKILL);
-    for (int i = 0; i < 3; i++)
-        wait_dead(pids[i]);
-    if (!leaves_a_child)
-        while (wait(NULL) > 0)
-            ;
+    wait_dead(pids[BUSY]);
+    wait_dead(pids[IDLE]);
+    wait_dead(pids[ZYGOTE]);
+    if (has_child) {
+        check(!is_dead(pids[CHILD]));
+        kill(pids[CHILD], SIGKILL);
+    }
+    while (wait(NULL) > 0)
+        ;
     return 0;
 }
 
@@ -339,8 +382,6 @@ static int plain_program_killed(void)
 
 static int forking_program_killed(void)
 {
-    /* The child keeps copies of all our ends, and standard error, which the test reads to its end. */
-    close(STDERR_FILENO);
     return program_killed(true);
 }
 
@@ -363,10 +404,9 @@ static int freed(void)
     begin_kernel();
     check_eq(run_main(tell_three_pids, pool), 0);
     end();
-    pid_t child = fork(); /* has copies of the sockets, and does not keep anybody alive */
+    child = fork(); /* has copies of the sockets, and does not keep anybody alive */
     if (child == 0) {
         check_eq(ouro_procpool_free(pool), -ECHILD);
-        close(STDERR_FILENO);
         pause();
     }
     check_eq(ouro_procpool_free(pool), 0);
@@ -389,7 +429,7 @@ static int used_in_child(void)
 {
     ouro_procpool *pool;
     check_eq(ouro_procpool_new(1, NULL, &pool), 0);
-    pid_t child = fork();
+    child = fork();
     if (child == 0)
         _exit(ouro_run(submit_in_child, pool, NULL) == -ECHILD ? 0 : 1);
     int status = 1;

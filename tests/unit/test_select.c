@@ -369,6 +369,21 @@ Test(select, shutdown_cancels_it)
     end();
 }
 
+/* What was to follow a select could not be had for want of memory. */
+TaskTest(select, doomed_it_destroys_what_its_winner_has)
+{
+    int freed = 0;
+    ouro_promise *p;
+    ouro_future *f = promised(&p);
+    ouro_result winner = {11, NULL};
+    ouro_future *s = ouro_select(&f, 1, &winner);
+    resolve(p, 0, &freed);
+    check_eq(ouro_await(ouro__doom(s, -ENOMEM)), -ENOMEM);
+    check_eq(winner.n, 11); /* not written */
+    check_eq(freed, 1);
+    return 0;
+}
+
 /* ---- Bad input ------------------------------------------------------------------------------------------------------ */
 
 TaskTest(select, bad_input_is_told_and_nobody_is_left_running)

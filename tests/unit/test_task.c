@@ -607,3 +607,68 @@ Test(task, a_step_that_holds_the_loop_is_reported_in_debug_mode)
     ouro_unref(task);
     end();
 }
+
+/* ---- The words of an error ------------------------------------------------------------------------- */
+
+static int64_t fail_with_words(void *arg)
+{
+    ouro_task_return(arg, die); /* replaced: destroyed at once */
+    return ouro_task_fail(-EIO, "%s: cut short after %d bytes", "letter", 7);
+}
+
+TaskTest(task, an_error_can_have_words_which_follow_it)
+{
+    struct life life = {0};
+    ouro_future *task = ouro_spawn(fail_with_words, &life);
+    ouro_future *f = ouro_ref(ouro_timeout(task, OURO_SEC(1)));
+    check_eq(ouro_await(f), -EIO);
+    check_text(ouro_future_detail(f), "letter: cut short after 7 bytes");
+    check_eq(ouro_future_result(f).n, -EIO);
+    check(ouro_future_result(f).ptr == NULL);
+    ouro_unref(f);
+    check_eq(life.freed, 1);
+    return 0;
+}
+
+static int64_t think_better_of_it(void *arg)
+{
+    ouro_task_fail(-EIO, "never seen");
+    return arg ? ouro_task_return(arg, die) : 3;
+}
+
+TaskTest(task, words_of_an_error_that_was_not_returned_go)
+{
+    struct life life = {0};
+    int64_t n;
+    check(ouro_await_ptr(ouro_spawn(think_better_of_it, NULL), &n) == NULL);
+    check_eq(n, 3);
+    check(ouro_await_ptr(ouro_spawn(think_better_of_it, &life), &n) == &life);
+    check_eq(n, 0);
+    check_eq(life.freed, 0);
+    return 0;
+}
+
+static int64_t fail_in_group(void *arg)
+{
+    (void)arg;
+    ouro_group group;
+    check_eq(ouro_group_enter(&group, NULL), 0);
+    check_eq(ouro_group_spawn(&group, fail_with_words, arg), 0);
+    check_eq(ouro_group_join(&group), -EIO);
+    check_text(ouro_group_error_at(&group, 0)->detail, "letter: cut short after 7 bytes");
+    return ouro_group_exit(&group, 0);
+}
+
+TaskTest(task, a_group_lists_the_words_of_an_error)
+{
+    struct life life = {0};
+    check_eq(ouro_await(ouro_spawn(fail_in_group, &life)), -EIO);
+    return 0;
+}
+
+Test(task, words_outside_a_task_are_lost_and_the_error_is_not)
+{
+    check_eq(ouro_task_fail(-EIO, "nobody"), -EIO);
+    check_eq(ouro_task_fail(3, "no error"), 3);
+    check_eq(ouro_task_fail(-EIO, NULL), -EIO);
+}

@@ -234,16 +234,39 @@ static int64_t sleeper(void *arg)
     return rc;
 }
 
+static int64_t wait_shielded(void *arg)
+{
+    ouro_scope scope;
+    check_eq(ouro_scope_enter(&scope, &(ouro_scope_options){.shield = 1}), 0);
+    check_eq(wait_for_it(arg), 1);
+    return ouro_scope_exit(&scope, 0);
+}
+
 /* Nobody but a wait looks at the task, and that one would not pass a cancel on. */
 Test(wait, shutdown_cancels_what_is_only_waited_for)
 {
     begin_fake();
     const char *reason = NULL;
     ouro_future *f = ouro_spawn(sleeper, &reason);
+    ouro_future *task = ouro_spawn(wait_shielded, &f);
+    turns(3);
+    ouro_ns start = ouro_now();
+    check_eq(ouro_loop_shutdown(ouro_loop_current(), OURO_SEC(1)), 0);
+    check_eq(ouro_now() - start, 0); /* and not when the grace had passed */
+    check_text(reason, "shutdown");
+    check_eq(ouro_future_result(task).n, 0);
+    ouro_unref(task);
+    ouro_unref(f);
+    end();
+}
+
+Test(wait, shutdown_cancels_it)
+{
+    begin_fake();
+    ouro_future *f = ouro_sleep(OURO_SEC(100));
     ouro_future *w = ouro_wait(&f, 1, OURO_WAIT_ALL, OURO_FOREVER);
     turns(2);
     check_eq(ouro_loop_shutdown(ouro_loop_current(), OURO_SEC(1)), 0);
-    check_text(reason, "shutdown");
     check_eq(ouro_future_state(w), OURO_CANCELLED);
     ouro_unref(w);
     ouro_unref(f);

@@ -54,14 +54,15 @@ size_t ouro_explain(int64_t rc, char *buf, size_t size);
 typedef enum ouro_report_kind {
     OURO_REPORT_UNREAD_ERROR = 1, /**< a future failed, and its last reference went unread */
     OURO_REPORT_BROKEN_PROMISE,   /**< a promise was freed before it was resolved */
-    OURO_REPORT_LEAK,             /**< alive when its loop closed */
-    OURO_REPORT_ABANDONED,        /**< shutdown's deadline passed; memory is leaked on purpose */
-    OURO_REPORT_SLOW_STEP,        /**< debug: a task step or a callback held the loop too long */
-    OURO_REPORT_CANCEL_IGNORED,   /**< debug: a task goes on awaiting after it was cancelled */
-    OURO_REPORT_WRONG_THREAD,     /**< an object was released, in debug mode also used, by a thread
+    OURO_REPORT_LEAK,           /**< alive when its loop closed; or a task has ended inside a scope,
+                                       or with a mutex it had locked */
+    OURO_REPORT_ABANDONED,      /**< shutdown's deadline passed; memory is leaked on purpose */
+    OURO_REPORT_SLOW_STEP,      /**< debug: a task step or a callback held the loop too long */
+    OURO_REPORT_CANCEL_IGNORED, /**< debug: a task goes on awaiting after it was cancelled */
+    OURO_REPORT_WRONG_THREAD,   /**< an object was released, in debug mode also used, by a thread
                                        that does not own it; reported there */
-    OURO_REPORT_CYCLE,            /**< debug: tasks wait for each other in a ring */
-    OURO_REPORT_STACK             /**< debug, at close: the deepest that any task's stack went */
+    OURO_REPORT_CYCLE,          /**< debug: tasks wait for each other in a ring */
+    OURO_REPORT_STACK           /**< debug, at close: the deepest that any task's stack went */
 } ouro_report_kind;
 
 /** One report. Everything in it is borrowed for the time of the handler's call. */

@@ -12,8 +12,8 @@
  * failure, no memory included, arrives as its result. It belongs to the loop of the thread that
  * made it and is counted by references; the caller of the function that made it owns one.
  *
- * Combining consumes, inspecting borrows: ouro_await(), ouro_then(), ouro_gather(), ouro_timeout()
- * and ouro_detach() take the caller's reference over, whatever they return; ouro_join(),
+ * Combining consumes, inspecting borrows: ouro_await(), ouro_then(), ouro_gather(), ouro_select(),
+ * ouro_timeout() and ouro_detach() take the caller's reference over, whatever they return; ouro_join(),
  * ouro_cancel(), ouro_on_done() and the getters do not.
  *
  * Callbacks never run inside the call that registers, resolves or cancels. They run on the loop,
@@ -115,8 +115,8 @@ ouro_state ouro_future_state(const ouro_future *f);
 ouro_result ouro_future_result(ouro_future *f);
 
 /**
- * Move the result out without waiting: the object in ptr is the caller's from now on, and so is a
- * descriptor that is the value of an operation.
+ * Move the result out without waiting: the object in ptr is the caller's from now on, and so is what the
+ * value stands for: a descriptor, a lock, permits.
  *
  * @param f  Borrowed.
  * @return As ouro_future_result().   @owns the caller owns ptr.   @thread Loop thread only.
@@ -267,8 +267,9 @@ ouro_future *ouro_then(ouro_future *f, ouro_then_fn *fn, void *arg) OURO_NODISCA
  * @param n        How many; 0 is success.
  * @param mode     See ouro_gather_mode.
  * @param results  @p n results in the order of @p fs, or NULL. Lent until the future settles.
- *                 After success their objects are yours; after an error or a cancel the objects
- *                 have been destroyed, ptr is NULL, and n still tells what each came to (-EAGAIN:
+ *                 After success their objects are yours, and so are the descriptors, locks and permits
+ *                 that were granted; with NULL they are destroyed, closed and given back, as they are after an
+ *                 error or a cancel: then ptr is NULL, and n still tells what each came to (-EAGAIN:
  *                 unfinished, in FIRST_ERROR). A child that was cancelled by somebody else reads
  *                 -OURO_ECHILDCANCELLED.
  * @return A future, never NULL.   @owns the caller.

@@ -67,7 +67,7 @@ OURO_BEGIN_DECLS
  *
  * @param group  Storage: a local variable; lent until the exit.
  * @param opts   Copied; NULL for defaults.
- * @return 0, -EPERM (not in a task), -ENOMEM, -EINVAL (NULL, a negative limit), -ECHILD. On failure there
+ * @return 0, -EPERM (not in a task), -ENOMEM, -EINVAL (NULL, a negative limit or errors_kept), -ECHILD. On failure there
  *         is nothing to leave.   @thread Loop thread only, in a task.
  */
 int ouro_group_enter(ouro_group *group, const ouro_group_options *opts) OURO_NODISCARD;
@@ -128,8 +128,8 @@ int ouro_group_cancel(ouro_group *group, const char *reason);
 /**
  * Wait for all children, without leaving yet, so that the list of errors can be read.
  *
- * A cancel that comes meanwhile cancels the group, also if it is that of an inner scope: a deadline around
- * the join ends the group.
+ * A cancel that comes meanwhile cancels the children, also if it is that of an inner scope: a deadline around
+ * the join ends them, nobody can be spawned from then on, and ouro_scope_exit() tells -ETIMEDOUT.
  *
  * @param group  Borrowed; entered by the current task.
  * @return 0, the first error (without supervise), -ECANCELED (this task was cancelled, and so were the

@@ -61,7 +61,8 @@ OURO_BEGIN_DECLS
 /**
  * Start a process. It begins with no signal blocked or ignored, and no descriptors but the three.
  *
- * @param opts  Everything in it is copied before this returns.
+ * @param opts  Everything in it is copied before this returns, and so are the environment and PATH where they are the
+ *              parent's. A relative path to the program starts from cwd.
  * @return A future, never NULL: 0, and an ouro_process in ptr, for ouro_await_ptr(); an unwanted one goes on by
  *         itself. -ENOENT, -EACCES, -ENOEXEC, ...: ouro_future_detail() names the program or the directory.
  *         -EINVAL (no argv, an unknown stdio, OURO_STDOUT not for err, a scope that is not the current task's), -EMFILE,
@@ -109,11 +110,13 @@ int ouro_process_take_fd(ouro_process *p, int stream);
 ouro_future *ouro_process_wait(ouro_process *p) OURO_NODISCARD;
 
 /**
- * Send it a signal; with new_group, its whole group.
+ * Send it a signal; with new_group, its whole group: since Linux 6.9 also what is left of that when the process itself
+ * has ended.
  *
  * @param p       Borrowed.
  * @param number  SIGTERM, ...; 0 only asks whether it is there.
- * @return 0, -ESRCH (it has ended and been waited for), -EINVAL, -EPERM (it is another user's by now), -EXDEV, -ECHILD.
+ * @return 0, -ESRCH (it has ended and been waited for, by the loop at the latest), -EINVAL, -EPERM (it is another user's
+ *         by now), -EXDEV, -ECHILD, -ESHUTDOWN (the loop is closed).
  * @thread Loop thread only.
  */
 int ouro_process_kill(ouro_process *p, int number);
@@ -144,10 +147,10 @@ void ouro_output_free(void *output);
 
 /**
  * Give a process back: its pipes are closed; the process itself goes on, and is waited for by the loop, so
- * that it leaves no zombie while the loop runs.
+ * that it leaves no zombie while the loop runs. It keeps no loop running, and goes on after the loop's close.
  *
  * @param p  Consumed; NULL is allowed.
- * @return NULL.   @thread Loop thread only.
+ * @return NULL.   @thread Loop thread only. Allowed after the loop's close.
  */
 ouro_process *ouro_process_free(ouro_process *p);
 

@@ -134,7 +134,8 @@ int ouro_queue_try_get(ouro_queue *q, void **ret_item) OURO_NODISCARD;
 /**
  * Get the next item, as a future: 0 and the item in ptr, for ouro_await_ptr().
  *
- * An item that nobody takes from it goes back, to where it comes out next.
+ * An item that nobody takes from it goes back, to where it comes out next; of several, the last to go back does. One
+ * that goes back to a queue that drains is there for who asks again: -EPIPE may have been told meanwhile.
  *
  * @param q  Borrowed; the future keeps what it needs of it.
  * @return A future, never NULL: as ouro_queue_get(), and -ENOMEM, -ESHUTDOWN.   @owns the caller.

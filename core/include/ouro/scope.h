@@ -18,11 +18,12 @@
 
 /** A region of a task's code. It must live on the task's stack; its fields are the library's. */
 typedef struct ouro_scope {
-    struct ouro_scope *outer; /**< private */
-    struct ouro_future *task; /**< private */
-    const char *reason;       /**< private */
-    void *deadline;           /**< private */
-    uint32_t flags;           /**< private */
+    struct ouro_scope *outer;       /**< private */
+    struct ouro_future *task;       /**< private */
+    const char *reason;             /**< private */
+    void *deadline;                 /**< private */
+    struct ouro__leaving *leavings; /**< private */
+    uint32_t flags;                 /**< private */
 } ouro_scope;
 
 /** Options of ouro_scope_enter(). Zero is the default of every field. */

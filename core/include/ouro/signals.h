@@ -14,7 +14,8 @@
  * threads of your own, which inherit it, or block them there; the library's threads block all signals. When the
  * watch ends, what arrived meanwhile is dropped, and the mask is as it was before.
  *
- * A signal that is raised several times before it is read comes once at least.
+ * A signal that is raised several times before it is read comes once at least. One that ouro_run() handles
+ * (SIGINT, in debug mode SIGUSR1) goes to who watches it.
  */
 
 /** A stream of signals. */
@@ -29,7 +30,7 @@ OURO_BEGIN_DECLS
  * @return A future, never NULL.   @owns the caller.
  *   - the number
  *   - -ECANCELED
- *   - -EBUSY   somebody watches it already, in this process; or it is SIGUSR1 in debug mode under ouro_run()
+ *   - -EBUSY   somebody watches it already, in this process
  *   - -EINVAL  not a signal; SIGKILL or SIGSTOP; or one that says that an instruction has failed (SIGSEGV,
  *     SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS)
  *   - -EMFILE, -ENFILE, -ENOMEM, -EPERM (no loop on this thread), -ECHILD, -ESHUTDOWN
@@ -69,7 +70,8 @@ int64_t ouro_signals_sender(const ouro_signals *s);
  * End watching. Waits for the next signal fail with -EPIPE.
  *
  * @param s  Consumed; NULL is allowed.
- * @return NULL.   @thread Loop thread only. What a loop still watches when it is closed is given back then.
+ * @return NULL.   @thread Loop thread only. Allowed after the loop's close, which ends what it still watches: then only the
+ *         memory is left to give back.
  */
 ouro_signals *ouro_signals_close(ouro_signals *s);
 

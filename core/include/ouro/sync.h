@@ -101,7 +101,7 @@ int ouro_mutex_try_lock(ouro_mutex *m) OURO_NODISCARD;
 /**
  * Lock, as a future: 0 when it is locked.
  *
- * It has no owner then: whoever has the future's result unlocks.
+ * It has no owner then: whoever has taken the future's result (ouro_await() and ouro_future_take() do) unlocks.
  *
  * @param m  Borrowed; must outlive the future.
  * @return A future, never NULL: 0, -ECANCELED, -EOWNERDEAD, -ENOMEM, -EINVAL, -EXDEV, -EPERM (no
@@ -113,8 +113,8 @@ ouro_future *ouro_mutex_lock_future(ouro_mutex *m) OURO_NODISCARD;
  * Unlock: the next in line has it from now on.
  *
  * @param m  Borrowed.
- * @return 0. -EPERM: this task does not have it, or nobody does, or no loop is on this thread; nothing
- *         has changed. -EINVAL, -EXDEV, -ECHILD.   @thread Loop thread only.
+ * @return 0. -EPERM: this task does not have it, or nobody does, or it is in a future that nobody has taken it
+ *         from, or no loop is on this thread; nothing has changed. -EINVAL, -EXDEV, -ECHILD.   @thread Loop thread only.
  */
 int ouro_mutex_unlock(ouro_mutex *m);
 

@@ -88,13 +88,23 @@ static void last_drop(struct ouro__post *post, bool quietly)
     remote_release(r);
 }
 
-/* The post that brought the errand has long been used, and can be again. */
+/* Have the loop settle up. The post that brought the errand has long been used, and can be again. The loop may
+ * take it, let the remote go and close, all before ouro__post() has returned. */
+static bool send_home(ouro_remote *r)
+{
+    struct ouro__post *last = &r->errand.start;
+    ouro_loop *loop = ouro_loop_ref(r->errand.loop);
+    *last = (struct ouro__post){.job = {.run = last_run}, .drop = last_drop};
+    bool sent = ouro__post(loop, last) == 0;
+    ouro_loop_unref(loop);
+    return sent;
+}
+
 static void remote_gone(struct ouro__errand *e)
 {
     ouro_remote *r = of(e);
     if (owes(r) && !ouro__loop_forked(e->loop)) {
-        e->start = (struct ouro__post){.job = {.run = last_run}, .drop = last_drop};
-        if (ouro__post(e->loop, &e->start) == 0)
+        if (send_home(r))
             return;
         settle_up_late(r);
     }

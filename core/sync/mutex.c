@@ -2,8 +2,8 @@
 /*
  * Locks.
  *
- * The owner is a task, of which the mutex holds a reference, or whoever has the result of a future: then the
- * owner is a mark that tells the loop. A mutex with an owner may have a line, one without has none: unlocking
+ * The owner is a task, of which the mutex holds a reference, or a future, or whoever took it from one: for these
+ * the owner is a mark that tells the loop. A mutex with an owner may have a line, one without has none: unlocking
  * makes the first in line the owner before it runs, so nobody can come in between, and a lock that is free
  * can be taken without a look at the line. The reference keeps an owner that ended without
  * unlocking apart from a new task at its address.
@@ -15,10 +15,16 @@
 
 #include "loop_int.h"
 
-/* The owner while a future's result holds the lock: the loop, made odd, so that it is no task. */
+/* The owner while a future has the lock: the loop, made odd, so that it is no task. */
 static void *future_of(const ouro_loop *loop)
 {
     return (char *)(uintptr_t)loop + 1;
+}
+
+/* And once somebody took it. Told apart, since before that nobody can unlock: it would come back twice. */
+static void *taker_of(const ouro_loop *loop)
+{
+    return (char *)(uintptr_t)loop + 3;
 }
 
 static bool held_by_future(const ouro_mutex *m)
@@ -29,6 +35,8 @@ static bool held_by_future(const ouro_mutex *m)
 static void give_to_task(ouro_mutex *m, struct ouro__task *task)
 {
     ouro__ref(&task->f);
+    if (task->locks < UINT8_MAX)
+        task->locks++;
     m->owner = task;
 }
 
@@ -36,7 +44,9 @@ static void give_to_task(ouro_mutex *m, struct ouro__task *task)
 static int held(const ouro_mutex *m, const ouro_loop *loop)
 {
     if (held_by_future(m))
-        return m->owner == future_of(loop) ? 0 : ouro__wrong_thread(loop, "mutex");
+        return m->owner == future_of(loop) || m->owner == taker_of(loop)
+                   ? 0
+                   : ouro__wrong_thread(loop, "mutex");
     const struct ouro__task *owner = m->owner;
     if (!ouro__loop_is_here(owner->f.loop))
         return ouro__wrong_thread(loop, "mutex");
@@ -85,8 +95,11 @@ void ouro__mutex_pass_on(ouro_mutex *m)
             m->owner = future_of(ouro__this_loop);
         ouro__serve(next, 0);
     }
-    if (before)
+    if (before) {
+        if (before->locks < UINT8_MAX)
+            before->locks--;
         ouro__unref(&before->f);
+    }
 }
 
 void ouro__mutex_line_up(ouro_mutex *m, struct ouro__waiter *w)
@@ -138,16 +151,23 @@ int ouro_mutex_try_lock(ouro_mutex *m)
     return rc < 0 ? rc : -EAGAIN;
 }
 
-/* Nobody took the future's result. Somebody may have unlocked all the same. */
+/* Nobody took the future's result. */
 static void take_back(struct ouro__giver *giver, ouro_loop *loop, ouro_result result)
 {
+    (void)loop;
     (void)result;
     ouro_mutex *m = OURO__CONTAINER(giver, ouro_mutex, giver);
-    if (m->owner == future_of(loop))
-        ouro__mutex_pass_on(m);
+    assert(m->owner == future_of(loop));
+    ouro__mutex_pass_on(m);
 }
 
-static const struct ouro__giver_kind lock_giver = {.back = take_back};
+static void has_taken(struct ouro__giver *giver, ouro_loop *loop)
+{
+    ouro_mutex *m = OURO__CONTAINER(giver, ouro_mutex, giver);
+    m->owner = taker_of(loop);
+}
+
+static const struct ouro__giver_kind lock_giver = {.back = take_back, .taken = has_taken};
 
 ouro_future *ouro_mutex_lock_future(ouro_mutex *m)
 {
@@ -173,7 +193,7 @@ static int may_unlock(const ouro_mutex *m, const ouro_loop *loop)
 {
     if (!m->owner)
         return -EPERM;
-    if (m->owner == loop->task || m->owner == future_of(loop))
+    if (m->owner == loop->task || m->owner == taker_of(loop))
         return 0;
     int rc = held(m, loop);
     if (rc == 0)

@@ -5,6 +5,7 @@
  * A job goes to the end of the queue; a thread is woken for it, or started while there are fewer than the
  * pool may have, unless one that is awake already will come for it. Of those that sleep, the one that fell
  * asleep last is woken: it is the warmest, and the others can go when they have been idle for long enough.
+ * In conversation with a loop, one thread of a pool looks for the next job for a moment before it sleeps.
  * When a job has ended, its record is posted to its loop, which needs no memory and no lock.
  *
  * A thread is busy while it is in code of the user's, which may take for ever; the rest of its way is a
@@ -16,8 +17,8 @@
  * child of a fork there are no threads, and a lock may be held for ever: nothing here touches it then.
  */
 #include "pool_int.h"
+#include "spin.h"
 
-#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -25,19 +26,24 @@
 
 #define DEFAULT_IDLE OURO_SEC(10)
 
-/* A thread's bed. Each has a condition of its own, so that the pool can choose whom to wake. */
+/* How long a thread looks for work before it sleeps, in busy times: what a loop takes to answer. */
+#define SPIN          OURO_US(20)
+#define LOOKS_A_CLOCK 8 /* looks between two looks at the clock */
+
+/* A thread with nothing to do. Each has a condition of its own, so that the pool can choose whom to wake. */
 struct sleeper {
     struct ouro__link link;
     pthread_cond_t woken;
     bool awake;
+    struct ouro__spin spin;
 };
 
-/* ---- Sleeping and waking -------------------------------------------------------------------------------- */
+/* ---- Looking, sleeping, waking ------------------------------------------------------------------------ */
 
 static void wake(ouro_pool *pool, struct ouro__link *link)
 {
     struct sleeper *s = OURO__CONTAINER(link, struct sleeper, link);
-    pool->sleeping--;
+    pool->hands++;
     s->awake = true;
     pthread_cond_signal(&s->woken); /* locked: else it might be gone */
 }
@@ -49,86 +55,139 @@ void ouro__pool_wake_all(ouro_pool *pool)
         wake(pool, link);
 }
 
-static struct timespec monotonic_in(ouro_ns delay)
+static ouro_ns clock_now(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    ouro_ns ns = (ouro_ns)now.tv_nsec + delay % OURO_SEC(1);
-    now.tv_sec += (time_t)(delay / OURO_SEC(1) + ns / OURO_SEC(1));
-    now.tv_nsec = (long)(ns % OURO_SEC(1));
-    return now;
+    return (ouro_ns)now.tv_sec * OURO_SEC(1) + (ouro_ns)now.tv_nsec;
 }
 
-/* Sleep until woken. False: nobody did for as long as a thread may be idle. */
-static bool sleep_here(ouro_pool *pool, struct sleeper *s)
+/* See for a moment whether a job comes. Unlocked meanwhile. */
+static void look(ouro_pool *pool, struct sleeper *self)
 {
-    bool limited = pool->idle != OURO_FOREVER;
-    struct timespec until = limited ? monotonic_in(pool->idle) : (struct timespec){0};
-    s->awake = false;
-    ouro__list_push_front(&pool->sleepers, &s->link);
-    pool->sleeping++;
-    int rc = 0;
-    while (!s->awake && rc != ETIMEDOUT)
-        rc = limited ? pthread_cond_timedwait(&s->woken, &pool->lock, &until)
-                     : pthread_cond_wait(&s->woken, &pool->lock);
-    if (s->awake)
+    bool found = false;
+    pool->looking = true;
+    pthread_mutex_unlock(&pool->lock);
+    ouro_ns until = clock_now() + self->spin.limit;
+    do {
+        for (int i = 0; i < LOOKS_A_CLOCK && !found; i++) {
+            ouro__spin_pause();
+            found = atomic_load_explicit(&pool->waiting_count, memory_order_relaxed) > 0;
+        }
+    } while (!found && clock_now() < until);
+    pthread_mutex_lock(&pool->lock);
+    pool->looking = false;
+    if (found)
+        ouro__spin_hit(&self->spin);
+    else
+        ouro__spin_miss(&self->spin);
+}
+
+/* Until woken. False: nobody did for as long as a thread may be idle. */
+static bool sleep_here(ouro_pool *pool, struct sleeper *self)
+{
+    ouro_ns start = clock_now();
+    ouro_ns until = ouro__ns_add(start, pool->idle);
+    struct timespec deadline = {.tv_sec = (time_t)(until / OURO_SEC(1)),
+                                .tv_nsec = (long)(until % OURO_SEC(1))};
+    self->awake = false;
+    ouro__list_push_front(&pool->sleepers, &self->link);
+    pool->hands--;
+    for (int rc = 0; !self->awake && rc != ETIMEDOUT;)
+        rc = pthread_cond_timedwait(&self->woken, &pool->lock, &deadline);
+    if (self->awake) {
+        ouro__spin_slept(&self->spin, clock_now() - start);
         return true;
-    ouro__list_remove(&s->link);
-    pool->sleeping--;
+    }
+    ouro__list_remove(&self->link);
+    pool->hands++;
     return false;
+}
+
+/* There is no job. False: nor will there be one for this thread. */
+static bool rest(ouro_pool *pool, struct sleeper *self)
+{
+    if (pool->closed || pool->threads > pool->limit)
+        return false;
+    if (pool->looking || !ouro__spin_is_due(&self->spin))
+        return sleep_here(pool, self);
+    look(pool, self);
+    return true;
 }
 
 /* ---- A thread's life ------------------------------------------------------------------------------------ */
 
-/* The next job to run; NULL: the thread is not needed any more. */
-static struct ouro__pool_job *next_job(ouro_pool *pool, struct sleeper *self)
+/* The next job, as one that runs; NULL: there is none, or it is for others. */
+static struct ouro__pool_job *take(ouro_pool *pool)
 {
-    while (pool->threads <= pool->limit) {
-        struct ouro__link *link = ouro__list_pop(&pool->waiting);
-        if (link) {
-            pool->waiting_count--;
-            return OURO__CONTAINER(link, struct ouro__pool_job, link);
-        }
-        if (pool->closed || !sleep_here(pool, self))
-            break;
-    }
-    return NULL;
-}
-
-/* The loop of a job was closed under it: its destructors have to run here. */
-static void end_here(ouro_pool *pool, struct ouro__pool_job *job)
-{
-    pthread_mutex_lock(&pool->lock);
+    struct ouro__link *link = pool->threads > pool->limit ? NULL : ouro__list_pop(&pool->waiting);
+    if (!link)
+        return NULL;
+    struct ouro__pool_job *job = OURO__CONTAINER(link, struct ouro__pool_job, link);
+    pool->waiting_count--;
+    pool->hands--;
     pool->busy++;
-    pthread_cond_broadcast(&pool->changed);
-    pthread_mutex_unlock(&pool->lock);
-    ouro__job_end_here(job);
-    pthread_mutex_lock(&pool->lock);
-    pool->busy--;
-    pthread_mutex_unlock(&pool->lock);
-}
-
-/* Locked; unlocked meanwhile. */
-static void run(ouro_pool *pool, struct ouro__pool_job *job)
-{
-    job->state = OURO__JOB_RUNS;
     ouro__list_push(&pool->running, &job->link);
-    pool->busy++;
-    pthread_mutex_unlock(&pool->lock);
+    job->state = OURO__JOB_RUNS;
+    return job;
+}
 
+static void put_away(ouro_pool *pool, struct ouro__pool_job *job)
+{
+    job->state = OURO__JOB_ENDED;
+    ouro__list_remove(&job->link);
+    pool->busy--;
+    pool->hands++;
+}
+
+static void run(struct ouro__pool_job *job)
+{
     unsigned generation = ouro__fork_generation;
     ouro__job_run(job);
     if (ouro__fork_generation != generation)
         _exit(0); /* the child of a fork in the job: there is nobody to return to */
+}
 
+static void count_busy(ouro_pool *pool, int change)
+{
     pthread_mutex_lock(&pool->lock);
-    pool->busy--;
-    ouro__list_remove(&job->link);
-    job->state = OURO__JOB_ENDED;
+    pool->busy += (unsigned)change;
+    pool->hands -= (unsigned)change;
+    pthread_cond_broadcast(&pool->changed);
     pthread_mutex_unlock(&pool->lock);
-    if (!ouro__job_deliver(job))
-        end_here(pool, job);
-    pthread_mutex_lock(&pool->lock);
+}
+
+/* To its loop; or, if that was closed under it, its destructors have to run here. @busy: this thread is
+ * counted so already. */
+static void hand_over(ouro_pool *pool, struct ouro__pool_job *job, bool busy)
+{
+    if (ouro__job_deliver(job))
+        return;
+    if (!busy)
+        count_busy(pool, 1);
+    ouro__job_end_here(job);
+    if (!busy)
+        count_busy(pool, -1);
+}
+
+/* Do jobs until this thread is not needed any more. One that has ended is handed over after the next was
+ * taken, which spares every job but the last a second look at the lock. Locked. */
+static void serve(ouro_pool *pool, struct sleeper *self)
+{
+    struct ouro__pool_job *job, *ended = NULL;
+    while ((job = take(pool)) || ended || rest(pool, self)) {
+        if (!job && !ended)
+            continue;
+        pthread_mutex_unlock(&pool->lock);
+        if (ended)
+            hand_over(pool, ended, job != NULL);
+        if (job)
+            run(job);
+        pthread_mutex_lock(&pool->lock);
+        if (job)
+            put_away(pool, job);
+        ended = job;
+    }
 }
 
 /* The last of a closed pool has ended. */
@@ -148,6 +207,7 @@ static void leave(ouro_pool *pool)
     bool others = pool->has_ended;
     pthread_t before = pool->ended;
     bool last = --pool->threads == 0;
+    pool->hands--;
     pool->has_ended = !(last && pool->left);
     pool->ended = pthread_self();
     if (!pool->has_ended)
@@ -161,20 +221,25 @@ static void leave(ouro_pool *pool)
     ouro__pool_unref(pool);
 }
 
+static void sleeper_init(struct sleeper *self)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&self->woken, &attr);
+    pthread_condattr_destroy(&attr);
+    /* With one processor, nobody could bring the job that a thread looks for. */
+    self->spin = ouro__spin_start(sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SPIN : 0);
+}
+
 static void *live(void *arg)
 {
     ouro_pool *pool = arg;
     struct sleeper self;
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&self.woken, &attr);
-    pthread_condattr_destroy(&attr);
+    sleeper_init(&self);
     pthread_setname_np(pthread_self(), pool->name);
-    struct ouro__pool_job *job;
     pthread_mutex_lock(&pool->lock);
-    while ((job = next_job(pool, &self)))
-        run(pool, job);
+    serve(pool, &self);
     pthread_cond_destroy(&self.woken);
     leave(pool);
     return NULL;
@@ -205,6 +270,7 @@ static bool start_thread(ouro_pool *pool)
     pthread_attr_destroy(&attr);
     if (started) {
         pool->threads++;
+        pool->hands++;
         ouro__pool_ref(pool);
     }
     return started;
@@ -212,10 +278,10 @@ static bool start_thread(ouro_pool *pool)
 
 /* ---- The queue -------------------------------------------------------------------------------------------- */
 
-/* Whether more jobs wait than threads are awake that will come for them. */
+/* Whether more jobs wait than threads will come for them. */
 static bool short_of_hands(const ouro_pool *pool)
 {
-    return pool->waiting_count > pool->threads - pool->busy - pool->sleeping;
+    return pool->waiting_count > pool->hands;
 }
 
 /* One more that is awake, if that can be. */
@@ -309,6 +375,18 @@ void ouro__pool_end_threads(ouro_pool *pool)
 
 /* ---- Pools of the user's --------------------------------------------------------------------------------------- */
 
+/* It is held for so short a time that trying again is better than sleeping. */
+static void init_lock(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t attr;
+    pthread_mutexattr_init(&attr);
+#ifdef __GLIBC__
+    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+#endif
+    pthread_mutex_init(lock, &attr);
+    pthread_mutexattr_destroy(&attr);
+}
+
 void ouro__pool_init(ouro_pool *pool, const char *name, unsigned limit)
 {
     memset(pool, 0, sizeof(*pool));
@@ -317,7 +395,7 @@ void ouro__pool_init(ouro_pool *pool, const char *name, unsigned limit)
     snprintf(pool->name, sizeof(pool->name), "%s", name);
     pool->idle = DEFAULT_IDLE;
     pool->limit = limit;
-    pthread_mutex_init(&pool->lock, NULL);
+    init_lock(&pool->lock);
     pthread_cond_init(&pool->changed, NULL);
     ouro__list_init(&pool->waiting);
     ouro__list_init(&pool->running);
@@ -326,7 +404,7 @@ void ouro__pool_init(ouro_pool *pool, const char *name, unsigned limit)
 
 void ouro__pool_unref(ouro_pool *pool)
 {
-    if (atomic_fetch_sub(&pool->refs, 1) > 1)
+    if (pool->immortal || atomic_fetch_sub(&pool->refs, 1) > 1)
         return;
     if (!ouro__pool_forked(pool)) {
         pthread_mutex_destroy(&pool->lock);

@@ -186,8 +186,8 @@ static void over(struct ouro__worker *w)
 /* There will be no answer. Of the end of a stream the zygote knows more. */
 static void lose(struct ouro__worker *w, int64_t n)
 {
-    bool ended = n == 0 || n == -EPIPE || n == -ECONNRESET;
-    fail(w, ended ? 0 : n);
+    bool hung_up = n == 0 || n == -EPIPE || n == -ECONNRESET;
+    fail(w, hung_up ? 0 : n);
     over(w);
 }
 
@@ -348,7 +348,7 @@ static void send_request(struct ouro__worker *w)
 static bool is_well(const struct ouro__worker *w)
 {
     struct pollfd p = {.fd = w->socket, .events = POLLIN};
-    return w->socket >= 0 && !w->condemned && poll(&p, 1, 0) <= 0;
+    return w->socket >= 0 && poll(&p, 1, 0) <= 0;
 }
 
 /* An idle worker, if possible one that can begin at once; NULL: there is none. */
@@ -371,7 +371,6 @@ static void out_of_patience(struct ouro__timer *timer)
 
 static void give(struct ouro__worker *w, struct ouro__process_job *job)
 {
-    bool well = is_well(w);
     ouro__list_remove(&w->link);
     job->worker = w;
     w->job = job;
@@ -380,12 +379,11 @@ static void give(struct ouro__worker *w, struct ouro__process_job *job)
     w->answered = false;
     w->n = 0;
     ouro__timer_init(&w->grace, out_of_patience);
-    if (well) {
-        send_request(w);
-        return;
-    }
     w->stage = OURO__WORKER_RENEWING;
-    renew(w);
+    if (is_well(w))
+        send_request(w);
+    else
+        renew(w);
 }
 
 static void dispatch(ouro_procpool *pool)
@@ -428,7 +426,14 @@ static ouro_future *job_cancel(ouro_future *f)
 static void job_describe(const ouro_future *f, char *text, size_t size)
 {
     const struct ouro__process_job *job = OURO__CONTAINER(f, const struct ouro__process_job, f);
-    snprintf(text, size, "process job, %s", job->worker ? "in a worker" : "queued");
+    const struct ouro__worker *w = job->worker;
+    if (!w)
+        snprintf(text, size, "process job, queued");
+    else if (w->stage == OURO__WORKER_BUSY)
+        snprintf(text, size, "process job, pid %d%s", (int)w->renewal.pid,
+                 f->flags & OURO__CANCEL_ASKED ? ", asked to stop" : "");
+    else
+        snprintf(text, size, "process job, worker is being replaced");
 }
 
 static const struct ouro__kind job_kind = {

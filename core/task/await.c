@@ -44,7 +44,7 @@ void ouro__task_wait(struct ouro__task *task, ouro_future *f)
 
 static void note_ignored_cancel(struct ouro__task *task)
 {
-    if (++task->ignored != IGNORED_LIMIT || !task->f.loop->debug)
+    if (task->ignored == UINT8_MAX || ++task->ignored != IGNORED_LIMIT || !task->f.loop->debug)
         return;
     char text[96];
     snprintf(text, sizeof(text), "goes on waiting, %d times since it was cancelled", IGNORED_LIMIT);

@@ -11,8 +11,7 @@
  */
 #include "pool_int.h"
 
-#include <sched.h>
-#include <unistd.h>
+#include <ouro/thread.h>
 
 #define LANES        (OURO_LANE_DNS + 1)
 #define DISK_THREADS 8
@@ -23,27 +22,22 @@ static bool made;
 static pthread_mutex_t lock; /* of what follows; taken before a pool's */
 static unsigned loops;       /* that have entered */
 static unsigned sizes[LANES];
-static ouro_pool lanes[LANES];
-
-static unsigned processors(void)
-{
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 0;
-    return n > 0 ? (unsigned)n : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
-}
+static _Alignas(64) ouro_pool lanes[LANES];
 
 static void init(void)
 {
     static const char *const names[] = {"ouro-cpu", "ouro-disk", "ouro-dns"};
     pthread_mutex_init(&lock, NULL);
     loops = 0;
-    for (size_t i = 0; i < LANES; i++)
+    for (size_t i = 0; i < LANES; i++) {
         ouro__pool_init(&lanes[i], names[i], 0);
+        lanes[i].immortal = true;
+    }
 }
 
 static void make(void)
 {
-    sizes[OURO_LANE_CPU] = processors();
+    sizes[OURO_LANE_CPU] = (unsigned)ouro_cpu_count();
     sizes[OURO_LANE_DISK] = DISK_THREADS;
     sizes[OURO_LANE_DNS] = DNS_THREADS;
     init();

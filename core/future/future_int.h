@@ -15,6 +15,8 @@
 #include <ouro/future.h>
 #include <ouro/loop.h>
 
+#include <stdarg.h>
+
 struct ouro__origin;
 
 /* What distinguishes a sleep from a task. */
@@ -135,6 +137,9 @@ static inline void ouro__settle_n(ouro_future *f, int64_t n)
 
 /* Settle with the value @result, owed back to @giver. */
 void ouro__settle_grant(ouro_future *f, ouro_result result, struct ouro__giver *giver);
+
+/* Formatted text in memory of its own; NULL when there is none. */
+char *ouro__format(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 
 /* A settled future: the error @rc and what there is to say beyond it, for ouro_future_detail(). */
 ouro_future *ouro__failed_with(ouro_loop *loop, int rc, const char *format, ...)

@@ -115,27 +115,54 @@ void ouro__scope_on_leave(ouro_scope *scope, struct ouro__leaving *l)
 {
     l->scope = scope;
     l->task = ouro__task_of(scope->task);
+    l->next = scope->leavings;
+    scope->leavings = l;
     ouro__list_push_front(&scope->task->loop->leavings, &l->link);
+}
+
+static void take_out(struct ouro__leaving *l)
+{
+    ouro__list_remove(&l->link);
+    if (!l->scope)
+        return;
+    struct ouro__leaving **at = &l->scope->leavings;
+    while (*at != l)
+        at = &(*at)->next;
+    *at = l->next;
 }
 
 void ouro__scope_off_leave(struct ouro__leaving *l)
 {
     if (ouro__linked(&l->link))
-        ouro__list_remove(&l->link);
+        take_out(l);
 }
 
-/* Run what is there for @scope or, if that is NULL, for any of @task. One at a time: each may wait, and the list
- * change meanwhile. */
-static void run_leavings(ouro_loop *loop, struct ouro__task *task, const ouro_scope *scope)
+/* One at a time: each may wait, and the list change meanwhile. */
+static void run_leavings(ouro_scope *scope)
 {
+    struct ouro__leaving *l;
+    while ((l = scope->leavings)) {
+        take_out(l);
+        l->run(l, false);
+    }
+}
+
+/* The scopes of @task are gone. */
+static void forget_leavings(ouro_loop *loop, const struct ouro__task *task)
+{
+    OURO__LIST_FOR (each, &loop->leavings) {
+        struct ouro__leaving *l = OURO__CONTAINER(each, struct ouro__leaving, link);
+        if (l->task == task)
+            l->scope = NULL;
+    }
     struct ouro__link *link = loop->leavings.next;
     while (link != &loop->leavings) {
         struct ouro__leaving *l = OURO__CONTAINER(link, struct ouro__leaving, link);
         link = link->next;
-        if (l->task != task || (scope && l->scope != scope))
+        if (l->task != task)
             continue;
-        ouro__list_remove(&l->link);
-        l->run(l, !scope);
+        take_out(l);
+        l->run(l, true);
         link = loop->leavings.next;
     }
 }
@@ -153,7 +180,7 @@ int64_t ouro_scope_exit(ouro_scope *scope, int64_t rc)
     ouro_loop *loop;
     if (!scope || ouro__loop_here(&loop) < 0 || !loop->task || loop->task->scope != scope)
         return -EINVAL;
-    run_leavings(loop, loop->task, scope);
+    run_leavings(scope);
     leave(loop, loop->task, scope);
     bool mine = rc == -ECANCELED && (scope->flags & OURO__SCOPE_CANCELLED);
     if (!mine || ouro__task_cancelled(loop->task))
@@ -193,7 +220,7 @@ void ouro__scopes_forget(struct ouro__task *task)
 {
     ouro_loop *loop = task->f.loop;
     task->scope = NULL;
-    run_leavings(loop, task, NULL);
+    forget_leavings(loop, task);
     for (uint32_t i = 0; i < loop->timers.count; i++) {
         struct ouro__timer *timer = loop->timers.heap[i].timer;
         struct deadline *d = OURO__CONTAINER(timer, struct deadline, timer);

@@ -143,23 +143,26 @@ int ouro_loop_new(const ouro_loop_options *opts, ouro_loop **ret_loop)
 
 /* ---- Shutting down ------------------------------------------------------------------------------------- */
 
+static bool is_root(const ouro_future *f)
+{
+    return (f->kind == &ouro__task_kind || f->kind->combines) && !ouro__future_is_awaited(f);
+}
+
 /* Cancel every pending future, or of them only the roots of work: tasks, and what combines them, for which
  * nobody waits who would pass a cancel on. What a shielded region waits for is left to it. */
 static void cancel_all(ouro_loop *loop, bool only_roots)
 {
-    struct ouro__link *next;
-    for (struct ouro__link *l = loop->futures.next; l != &loop->futures; l = next) {
-        ouro_future *f = OURO__CONTAINER(l, ouro_future, all);
-        next = l->next;
+    struct ouro__link *l = loop->futures.next;
+    while (l != &loop->futures) {
+        ouro_future *f = ouro__ref(OURO__CONTAINER(l, ouro_future, all));
         struct ouro__task *task = ouro__task_of(f);
-        if (f->state != OURO_PENDING)
-            continue;
-        if (only_roots && ((!task && !f->kind->combines) || ouro__future_is_awaited(f)))
-            continue;
-        if (task)
+        bool wanted = f->state == OURO_PENDING && (!only_roots || is_root(f));
+        if (wanted && task)
             ouro__task_cancel(task, "shutdown");
-        else
+        else if (wanted)
             ouro__cancel(f);
+        l = l->next; /* only now: any future but @f may have gone with the cancel */
+        ouro__unref(f);
     }
 }
 

@@ -22,7 +22,7 @@ struct ouro_completions {
     struct ouro__link done;   /* parts that have settled, oldest first */
     size_t unfinished;        /* parts whose jobs have not run */
     size_t refs;              /* the owner's, and one of each index that is out */
-    size_t n;                 /* 0: freed */
+    size_t n;
     struct ouro__part parts[];
 };
 
@@ -72,10 +72,8 @@ static void index_back(struct ouro__giver *giver, ouro_loop *loop, ouro_result r
 {
     (void)loop;
     ouro_completions *c = OURO__CONTAINER(giver, ouro_completions, giver);
-    if (c->n) {
-        ouro__list_push_front(&c->done, &c->parts[result.n].job.link);
-        go_on(c);
-    }
+    ouro__list_push_front(&c->done, &c->parts[result.n].job.link);
+    go_on(c); /* for nobody, if it was freed */
     completions_unref(c);
 }
 
@@ -164,7 +162,6 @@ ouro_completions *ouro_completions_free(ouro_completions *c)
     ouro__parts_unwatch(c->parts, c->n);
     for (size_t i = 0; i < c->n; i++)
         ouro__unref(c->parts[i].f);
-    c->n = 0;
     ouro__serve_all(&c->line, -EPIPE);
     completions_unref(c);
     return NULL;

@@ -348,10 +348,9 @@ static int signals_new(ouro_loop *loop, const sigset_t *set, ouro_signals **ret_
     };
     sigemptyset(&s->returned);
     s->fd = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (s->fd >= 0) {
-        *ret_signals = s;
+    *ret_signals = s;
+    if (s->fd >= 0)
         return 0;
-    }
     int rc = -errno;
     signals_unref(s);
     return rc;
@@ -368,7 +367,7 @@ int ouro_signals_open(const int *numbers, size_t n, ouro_signals **ret_signals)
         rc = claim_all(&set);
     if (rc < 0)
         return rc;
-    ouro_signals *s;
+    ouro_signals *s = NULL; /* gcc does not know that errno is set */
     rc = signals_new(loop, &set, &s);
     if (rc < 0) {
         disclaim(&set, _NSIG - 1, ouro__fork_generation + 1);

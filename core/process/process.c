@@ -116,7 +116,7 @@ void ouro__processes_let_go(ouro_loop *loop)
     struct ouro__link *link;
     while ((link = ouro__list_pop(&loop->processes))) {
         ouro_process *p = OURO__CONTAINER(link, ouro_process, link);
-        if (p->state == OURO__PROCESS_RUNS && !loop->abandoned)
+        if (p->state == OURO__PROCESS_RUNS && !loop->abandoned && !reap(p))
             ended(p, -ECHILD);
     }
 }

@@ -4,7 +4,8 @@
  *
  * A job watches each child. Outcomes are noted as they come; objects stay in the children until the
  * gather settles, and then go to the caller or are destroyed together. A gather that settles early
- * (FIRST_ERROR) lets go of the caller's array and lives on, unseen, until its last child is in.
+ * (FIRST_ERROR) lets go of the caller's array and of each child that is in, and lives on, unseen, until the
+ * last is.
  * No memory is the only failure, and then no child is left running unattended.
  */
 #include "loop_int.h"
@@ -54,6 +55,22 @@ static void settle(struct gather *g, ouro_state state, int64_t n)
     ouro__settle(&g->f, state, n);
 }
 
+static void give_up(struct ouro__part *child)
+{
+    ouro_future *f = child->f;
+    child->f = NULL;
+    ouro__unref(f);
+}
+
+/* Settle before the last child is in. Those that are in may have been given a lock, which others wait for. */
+static void settle_early(struct gather *g, int64_t n)
+{
+    settle(g, OURO_ERROR, n);
+    for (size_t i = 0; i < g->n; i++)
+        if (g->children[i].f && !ouro__linked(&g->children[i].job.link))
+            give_up(&g->children[i]);
+}
+
 /* The last child is in. */
 static void finish(struct gather *g)
 {
@@ -91,7 +108,7 @@ static void child_failed(struct gather *g, int64_t n)
     if (g->mode == OURO_GATHER_ALL)
         stop_children(g);
     else if (g->mode == OURO_GATHER_FIRST_ERROR)
-        settle(g, OURO_ERROR, n);
+        settle_early(g, n);
 }
 
 static void child_settled(struct ouro__job *job)
@@ -104,10 +121,8 @@ static void child_settled(struct ouro__job *job)
         f->flags |= OURO__READ;
     if (g->results)
         g->results[child - g->children].n = n;
-    if (!f->result.ptr && !(f->flags & OURO__GRANT)) {
-        child->f = NULL; /* now, while its memory is in the cache */
-        ouro__unref(f);
-    }
+    if (g->f.state != OURO_PENDING || (!f->result.ptr && !(f->flags & OURO__GRANT)))
+        give_up(child); /* now, while its memory is in the cache */
     if (n < 0)
         child_failed(g, n);
     if (--g->unfinished == 0)

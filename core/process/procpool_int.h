@@ -42,6 +42,7 @@ enum ouro__order {
 struct ouro__renewal {
     int32_t status; /* of waitpid(2); of the first worker 0 */
     int32_t error;  /* negative errno: there is no next one */
+    int32_t pid;    /* of the next one, for messages */
 };
 
 /* A job, followed by its input. */

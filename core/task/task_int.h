@@ -35,8 +35,9 @@ struct ouro__task {
     const char *cancel_reason; /* of that one */
     struct ouro__locals *locals;
     uint32_t stack_size;
-    uint16_t ignored; /* waits begun since it was cancelled */
-    uint8_t budget;   /* waits that did not suspend since it last ran */
+    uint8_t ignored; /* waits begun since it was cancelled; stays at its greatest */
+    uint8_t locks;   /* mutexes it has locked; stays at its greatest */
+    uint8_t budget;  /* waits that did not suspend since it last ran */
     uint8_t flags;
 };
 
@@ -45,7 +46,8 @@ enum {
     OURO__TASK_JOINING = 1 << 1,  /* a cancel ends the wait, not what is awaited */
     OURO__TASK_DETACHED = 1 << 2, /* and has done so */
     OURO__TASK_RETURNED = 1 << 3,
-    OURO__TASK_IN_LINE = 1 << 4, /* it waits for a lock, a queue, ...: no future */
+    OURO__TASK_IN_LINE = 1 << 4,   /* it waits for a lock, a queue, ...: no future */
+    OURO__TASK_HAS_WORDS = 1 << 5, /* its object is what ouro_task_fail() has to say */
 };
 
 enum {
@@ -106,10 +108,12 @@ bool ouro__task_joins(const struct ouro__job *job);
 /* The body of @task has returned without leaving its scopes: find what hangs on them, not the scopes. */
 void ouro__scopes_forget(struct ouro__task *task);
 
-/* Something to be done when a scope is left. Not kept in the scope: see ouro__scopes_forget(). */
+/* Something to be done when a scope is left. It is in the scope's list and in the loop's, where it can still be
+ * found when the scope is gone: see ouro__scopes_forget(). */
 struct ouro__leaving {
     struct ouro__link link;
-    struct ouro_scope *scope;
+    struct ouro__leaving *next; /* of the same scope, registered earlier */
+    struct ouro_scope *scope;   /* NULL: gone */
     struct ouro__task *task;
 
     /* The current task is about to leave the scope, and may still wait; or, with @forgotten, its body has

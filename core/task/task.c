@@ -105,7 +105,8 @@ static void finish(struct ouro__task *task)
     ouro__locals_unref(loop, task->locals);
     task->locals = NULL;
     int64_t n = f->result.n;
-    if (n < 0) /* where an error has its words, if any */
+    bool words = task->flags & OURO__TASK_HAS_WORDS;
+    if ((n < 0) != words) /* an error has words, if anything, and a value an object */
         set_object(f, NULL, NULL);
     loop->tasks--;
     if (n == -ECANCELED && (f->flags & OURO__CANCEL_ASKED))
@@ -133,6 +134,9 @@ static void leave_stack(struct ouro__task *task)
         ouro__report_future(&task->f, OURO_REPORT_LEAK, 0,
                             "returned without leaving a scope it entered");
     }
+    if (task->locks)
+        ouro__report_future(&task->f, OURO_REPORT_LEAK, 0,
+                            "returned without unlocking a mutex it had locked");
     ouro__context_drop(&task->context);
     ouro__stack_put(&loop->stacks, task->stack);
     task->stack = NULL;
@@ -273,6 +277,7 @@ static struct ouro__task *task_new(ouro_loop *loop, ouro_task_fn *fn, void *arg,
     task->locals = ouro__locals_ref(ouro__locals_current(loop));
     task->stack_size = (uint32_t)(size < MAX_STACK ? size : MAX_STACK);
     task->ignored = 0;
+    task->locks = 0;
     task->budget = 0;
     task->flags = 0;
     loop->tasks++;
@@ -341,6 +346,23 @@ int64_t ouro_task_return(void *ptr, ouro_free_fn *ptr_free)
     ouro_loop *loop;
     if (ouro__loop_here(&loop) < 0 || !loop->task)
         return ouro__job_return(ptr, ptr_free);
+    loop->task->flags &= (uint8_t)~OURO__TASK_HAS_WORDS;
     set_object(&loop->task->f, ptr, ptr_free);
     return 0;
+}
+
+int64_t ouro_task_fail(int64_t error, const char *format, ...)
+{
+    ouro_loop *loop;
+    if (error >= 0 || !format || ouro__loop_here(&loop) < 0 || !loop->task)
+        return error;
+    va_list args;
+    va_start(args, format);
+    char *words = ouro__format(format, args);
+    va_end(args);
+    if (!words)
+        return error;
+    set_object(&loop->task->f, words, ouro__release);
+    loop->task->flags |= OURO__TASK_HAS_WORDS;
+    return error;
 }

@@ -114,13 +114,19 @@ static bool owns_object(const ouro_future *f)
     return f->ptr_free && !(f->flags & OURO__TAKEN);
 }
 
+/* What there is to say about an error. What a doomed future has is the object it would have come to. */
+static const char *words_of(const ouro_future *f)
+{
+    return f->state == OURO_ERROR && !f->doomed ? f->result.ptr : NULL;
+}
+
 /* What needs user code, for a future with no references. */
 static void bury(ouro_future *f)
 {
+    const char *words = words_of(f);
     if (unread_error(f))
         ouro__report_future(f, OURO_REPORT_UNREAD_ERROR, f->result.n,
-                            f->result.ptr ? f->result.ptr
-                                          : "failed, and nobody asked for its result");
+                            words ? words : "failed, and nobody asked for its result");
     if (owns_object(f)) {
         if (f->flags & OURO__GRANT)
             f->giver->kind->back(f->giver, f->loop, f->result);
@@ -243,9 +249,12 @@ ouro_result ouro__take(ouro_future *f)
     return f->result;
 }
 
-/* What @inner owns is @f's from now on: an object, a grant, or the words of an error. */
+/* What @inner owns is @f's from now on: an object, a grant, or the words of an error. The object of a doomed
+ * one goes with it. */
 static void move_object(ouro_future *f, ouro_future *inner)
 {
+    if (inner->doomed)
+        return;
     f->ptr_free = inner->ptr_free;
     f->result.ptr = inner->result.ptr;
     f->flags |= inner->flags & OURO__GRANT;
@@ -313,9 +322,7 @@ ouro_result ouro_future_take(ouro_future *f)
 
 const char *ouro_future_detail(const ouro_future *f)
 {
-    if (ouro__future_check(f) < 0 || f->state != OURO_ERROR)
-        return NULL;
-    return f->result.ptr;
+    return ouro__future_check(f) < 0 ? NULL : words_of(f);
 }
 
 void ouro__watch(ouro_future *f, struct ouro__job *job)
@@ -328,7 +335,7 @@ void ouro__watch(ouro_future *f, struct ouro__job *job)
 
 static const struct ouro__kind ready_kind = {.name = "ready", .size = sizeof(ouro_future)};
 
-__attribute__((format(printf, 1, 0))) static char *format_text(const char *format, va_list args)
+char *ouro__format(const char *format, va_list args)
 {
     va_list again;
     va_copy(again, args);
@@ -347,7 +354,7 @@ ouro_future *ouro__failed_with(ouro_loop *loop, int rc, const char *format, ...)
         return ouro__failed(-ENOMEM);
     va_list args;
     va_start(args, format);
-    f->result.ptr = format_text(format, args);
+    f->result.ptr = ouro__format(format, args);
     va_end(args);
     f->ptr_free = f->result.ptr ? ouro__release : NULL;
     ouro__settle(f, OURO_ERROR, rc);

@@ -27,49 +27,54 @@ enum ouro__job_state {
 };
 
 struct ouro__pool_job {
+    /* What the pool's threads touch. */
     struct ouro__link link; /* among those that wait, or run. Under the pool's lock */
     enum ouro__job_state state;
-    struct ouro__post over;     /* it has ended, or never will run */
-    struct ouro__post given_up; /* the pool does not wait for it any longer */
-    ouro_pool *pool;            /* a reference */
-    ouro_loop *loop;            /* a reference, until `over` has been posted */
-    ouro_future *f;             /* to settle; NULL: it was abandoned */
+    atomic_bool cancelled; /* what ouro_job_cancelled() says */
+    ouro_loop *loop;       /* a reference, until `over` has been posted */
     ouro_task_fn *fn;
     void *arg;
+    int64_t n;              /* what it returned */
+    struct ouro__post over; /* it has ended, or never will run */
+
+    void *ptr; /* the object that it returned */
+    ouro_free_fn *ptr_free;
+    ouro_pool *pool; /* a reference */
+    ouro_future *f;  /* to settle; NULL: it was abandoned */
     ouro_free_fn *arg_free;
     const char *name;
+    struct ouro__post given_up; /* the pool does not wait for it any longer */
     bool abandon;
-    atomic_bool cancelled; /* what ouro_job_cancelled() says */
-    int64_t n;             /* the result: the running thread's, until the job has ended */
-    void *ptr;
-    ouro_free_fn *ptr_free;
     size_t local_count; /* what the task that asked has set */
     struct ouro__binding locals[];
 };
 
 struct ouro_pool {
-    atomic_uint refs; /* its owner's, its threads', its jobs', its shutdown's */
-    unsigned fork_generation;
-    char name[16];
-    size_t stack_size; /* 0: the system's */
-    ouro_ns idle;
-
     pthread_mutex_t lock; /* of what follows */
     struct ouro__link waiting;
+    atomic_uint waiting_count; /* read without the lock by a thread that looks for work */
+    unsigned hands;            /* threads that are awake and in nobody's code */
+
     struct ouro__link running;
     struct ouro__link sleepers; /* threads with nothing to do, the latest first */
-    unsigned waiting_count;
-    unsigned sleeping;
-    unsigned threads;       /* that were started and have not ended, */
-    unsigned busy;          /* and of these, in code of the user's */
-    unsigned limit;         /* of threads; what is beyond it ends */
-    bool closed;            /* takes no more jobs, and has its threads end when none waits */
-    bool left;              /* nobody will join the last thread */
+    unsigned threads;           /* that were started and have not ended, */
+    unsigned busy;              /* and of these, in code of the user's */
+    unsigned limit;             /* of threads; what is beyond it ends */
+    bool looking;               /* a thread is awake because there may soon be work */
+    bool closed;                /* takes no more jobs, and has its threads end when none waits */
+    bool left;                  /* nobody will join the last thread */
     bool has_ended;         /* a thread has, and is to be joined: by the next that ends, or by */
     pthread_t ended;        /* whoever waits for all */
     pthread_cond_t changed; /* fewer threads, or more of them busy */
     struct ouro__post *end; /* to be posted when the last thread of a closed pool ends, or NULL */
     ouro_loop *end_loop;    /* to this loop; a reference */
+
+    atomic_uint refs; /* its owner's, its threads', its jobs', its shutdown's */
+    bool immortal;    /* a lane: not counted */
+    unsigned fork_generation;
+    char name[16];
+    size_t stack_size; /* 0: the system's */
+    ouro_ns idle;
 };
 
 /* The job that runs on this thread, or NULL. */
@@ -84,7 +89,8 @@ void ouro__pool_unref(ouro_pool *pool);
 
 static inline ouro_pool *ouro__pool_ref(ouro_pool *pool)
 {
-    atomic_fetch_add_explicit(&pool->refs, 1, memory_order_relaxed);
+    if (!pool->immortal)
+        atomic_fetch_add_explicit(&pool->refs, 1, memory_order_relaxed);
     return pool;
 }
 

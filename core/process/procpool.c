@@ -52,6 +52,7 @@ void ouro__worker_expect(struct ouro__worker *w)
 
 void ouro__worker_renew(struct ouro__worker *w)
 {
+    assert(w->socket < 0);
     w->condemned = false;
     struct cmsghdr *c = CMSG_FIRSTHDR(&w->msg);
     if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)

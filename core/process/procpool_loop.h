@@ -46,7 +46,7 @@ struct ouro__worker {
     /* Lent to the kernel. */
     struct ouro__request request;
     struct ouro__answer answer;
-    struct ouro__renewal renewal;
+    struct ouro__renewal renewal; /* the last, so also: which process this is */
     struct msghdr msg;
     struct iovec iov[2];
     _Alignas(struct cmsghdr) char room[CMSG_SPACE(sizeof(int))];

@@ -124,6 +124,12 @@ static bool has_room(const struct members *m)
     return m->opts.limit == 0 || m->live < m->opts.limit;
 }
 
+/* Whether one more may come at once: nobody overtakes who stands in line. */
+static bool may_come(const struct members *m)
+{
+    return has_room(m) && ouro__line_empty(&m->room);
+}
+
 /* A place is free: for those who wait to spawn or, if it was the last, for the body to go on. */
 static void go_on(struct members *m)
 {
@@ -239,7 +245,7 @@ static int take_place(struct members *m, struct ouro__task *task)
         ouro_yield(); /* like every wait that fails for a cancel, so that ignoring it cannot hang the loop */
         return -ECANCELED;
     }
-    if (has_room(m) && ouro__line_empty(&m->room)) {
+    if (may_come(m)) {
         m->live++;
         return 0;
     }
@@ -341,8 +347,9 @@ int64_t ouro_group_join(ouro_group *group)
     rc = ouro__wait_begin(&task);
     if (rc == 0)
         rc = wait_for_last(m, task, &join_kind);
-    if (rc == -ECANCELED) {
-        cancel_group(m, ouro__task_cancelled(task));
+    if (rc == -ECANCELED) { /* maybe an inner scope's, whose own end it is to tell that */
+        stop(m, ouro__task_cancelled(task));
+        ouro__cancel_from(m->loop, NULL);
         wait_for_last(m, task, &exit_kind);
     }
     return m->error ? m->error : rc;
@@ -446,7 +453,7 @@ int ouro_group_try_spawn(ouro_group *group, ouro_task_fn *fn, void *arg,
         return rc;
     if (m->stopped)
         return -ECANCELED;
-    if (!has_room(m) || !ouro__line_empty(&m->room))
+    if (!may_come(m))
         return -EAGAIN;
     m->live++;
     return spawn(m, fn, arg, opts, ret_task, __builtin_return_address(0));
