@@ -350,7 +350,7 @@ static void kernel_close(struct ouro__driver *d)
     struct kernel *k = of(d);
     retire_wake(k);
     end_wakes(k);
-    io_uring_queue_exit(&k->ring);
+    ouro__ring_close(&k->ring);
 }
 
 /* In the child the ring's memory is not even mapped, and its READ is the parent's. */

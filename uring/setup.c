@@ -22,6 +22,26 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#if defined(__SANITIZE_THREAD__)
+#    define RING_TSAN 1
+#elif defined(__has_feature)
+#    if __has_feature(thread_sanitizer)
+#        define RING_TSAN 1
+#    endif
+#endif
+
+/* liburing maps and unmaps rings behind ThreadSanitizer's back, which takes one at the address of another
+ * that has gone, of another thread perhaps, for the same memory. So it is told what comes after what. */
+#ifdef RING_TSAN
+#    include <sanitizer/tsan_interface.h>
+static char rings;
+#    define RING_BEGINS() __tsan_acquire(&rings)
+#    define RING_ENDS()   __tsan_release(&rings)
+#else
+#    define RING_BEGINS() ((void)0)
+#    define RING_ENDS()   ((void)0)
+#endif
+
 /* The oldest kernel is 6.1, for DEFER_TASKRUN and a year of repairs. Release texts lie (vendors
  * backport, containers pretend), operations do not: this one came with 6.1. */
 #define FLOOR_OP IORING_OP_SENDMSG_ZC
@@ -158,9 +178,10 @@ int ouro__ring_open(unsigned entries, struct io_uring *ring, struct ouro__ring_r
     int rc = ouro__ring_ladder(io_uring_queue_init_params, entries, ring, ret_report);
     if (rc < 0)
         return rc;
+    RING_BEGINS();
     rc = check_floor(ring);
     if (rc < 0) {
-        io_uring_queue_exit(ring);
+        ouro__ring_close(ring);
         return rc;
     }
     ret_report->fork_safe = io_uring_ring_dontfork(ring) == 0;
@@ -168,4 +189,10 @@ int ouro__ring_open(unsigned entries, struct io_uring *ring, struct ouro__ring_r
     ret_report->takes_messages = takes_messages(ring);
     ret_report->fd_registered = io_uring_register_ring_fd(ring) == 1;
     return 0;
+}
+
+void ouro__ring_close(struct io_uring *ring)
+{
+    RING_ENDS();
+    io_uring_queue_exit(ring);
 }

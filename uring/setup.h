@@ -42,6 +42,7 @@ int ouro__ring_ladder(ouro__ring_init_fn *init, unsigned entries, struct io_urin
 /* One ring ready for use by the calling thread. 0, -EOPNOTSUPP when the kernel is older than ouro
  * can use, or what ouro__ring_ladder() returned. */
 int ouro__ring_open(unsigned entries, struct io_uring *ring, struct ouro__ring_report *ret_report);
+void ouro__ring_close(struct io_uring *ring);
 
 /* Have a completion with @user_data appear in the ring with descriptor @fd. 0 or a negative errno. Any thread, any
  * signal handler; allocates nothing here. */

@@ -407,11 +407,14 @@ PoolTest(offload, a_task_that_awaits_it_passes_its_cancel_on)
 
 PoolTest(offload, a_timeout_tells_it_to_stop_and_waits_until_it_has)
 {
-    struct gate g = {.obey = true};
-    check_eq(ouro_await(ouro_timeout(ouro_offload(pass_gate, &g), OURO_MS(5))), -ETIMEDOUT);
+    struct gate g = {.obey = true}, slow = {.n = 3};
+    ouro_future *f = ouro_offload(pass_gate, &g);
+    await_count(&g.entered, 1);
+    check_eq(ouro_await(ouro_timeout(f, OURO_MS(5))), -ETIMEDOUT);
     check_eq(g.returned, 1);
-    struct gate slow = {.n = 3};
-    ouro_future *f = ouro_timeout(ouro_offload(pass_gate, &slow), OURO_MS(5));
+    f = ouro_offload(pass_gate, &slow);
+    await_count(&slow.entered, 1);
+    f = ouro_timeout(f, OURO_MS(5));
     check_eq(ouro_await(ouro_sleep(OURO_MS(20))), 0);
     atomic_store(&slow.open, 1);
     check_eq(ouro_await(f), 3); /* a value it has anyway is not lost */

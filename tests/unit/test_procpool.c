@@ -358,7 +358,7 @@ PoolTestWith(the_tree_of_tasks_tells_where_a_job_is, 1, .grace = OURO_FOREVER)
     check_printed("process job, queued\n");
     ouro_cancel(second);
     ouro_cancel(first);
-    snprintf(busy, sizeof busy, "process job, pid %d, asked to stop\n", (int)pid);
+    snprintf(busy, sizeof busy, "process job, pid %d, asked to stop", (int)pid);
     check_printed(busy);
     kill(pid, SIGKILL);
     check_eq(ouro_await(first), -OURO_ECHILDCANCELLED);

@@ -161,7 +161,6 @@ static void hang_up(const struct place *p)
     shutdown(p->socket, SHUT_RDWR);
     close(p->socket);
 }
-}
 
 static void ended(pid_t pid, int status)
 {
