@@ -34,8 +34,10 @@ static ouro_remote *of(struct ouro__errand *e)
 static void remote_release(ouro_remote *r)
 {
     ouro_loop *loop = r->errand.loop;
-    pthread_cond_destroy(&r->answer_came);
-    pthread_mutex_destroy(&r->lock);
+    if (!ouro__loop_forked(loop)) { /* else threads that are not here might be waited for */
+        pthread_cond_destroy(&r->answer_came);
+        pthread_mutex_destroy(&r->lock);
+    }
     ouro__release(r);
     ouro_loop_unref(loop);
 }

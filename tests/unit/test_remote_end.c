@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Remotes: the last reference goes while the loop closes.
- *
- * The loop is on a driver whose wake() takes long, so that a thread is held right where it wakes the loop.
+ * Remotes: the last reference goes while the loop closes, or in the child of a fork.
  */
 #define _GNU_SOURCE
 #include "harness.h"
@@ -12,6 +10,7 @@
 
 TestSuite(remote, .timeout = 60);
 
+/* A driver whose wake() takes long: a thread is held right where it wakes the loop. */
 static atomic_bool in_wake, closed;
 static bool freed_too_early;
 
@@ -63,4 +62,38 @@ Test(remote, a_loop_stays_until_who_drops_the_last_reference_has_woken_it)
     check(!freed_too_early);
     check(fake->is_freed);
     end_closed();
+}
+
+static _Atomic(ouro_remote *) waited_for;
+
+static void *wait_for_ever(void *loop)
+{
+    ouro_remote *r;
+    check_eq(ouro_remote_spawn(loop, give_object, NULL, NULL, &r), 0);
+    atomic_store(&waited_for, r);
+    check_eq(ouro_remote_wait(r, OURO_FOREVER), 0);
+    return ouro_remote_free(r);
+}
+
+static int drop_and_close(void)
+{
+    alarm(10);
+    ouro_remote_free(atomic_load(&waited_for));
+    child_check(ouro_loop_close(ouro_loop_current()) == 0);
+    return 0;
+}
+
+/* The thread that waits for it is not there, though it stands in line. */
+Test(remote, the_child_of_a_fork_can_drop_what_a_thread_waits_for)
+{
+    pthread_t thread;
+    begin_kernel();
+    check_eq(pthread_create(&thread, NULL, wait_for_ever, ouro_loop_current()), 0);
+    while (!atomic_load(&waited_for))
+        usleep(1000);
+    usleep(20000); /* it says so just before it waits */
+    check_child(drop_and_close, NULL, 0);
+    turns(3);
+    check_eq(pthread_join(thread, NULL), 0);
+    end();
 }
