@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cancelling: the task is told at its next wait, cleans up, in a shielded region where that waits too, and
- * ends. Whoever awaits it learns that it was cancelled, which is not the same as being cancelled.
+ * Cancelling: the task is told at its next wait, cleans up, in a shielded region where that waits
+ * too, and ends. Whoever awaits it learns that it was cancelled, which is not the same as being
+ * cancelled.
  */
 #include <ouro/ouro.h>
 

@@ -2,8 +2,8 @@
 /*
  * What computes for long goes to another thread, or to another process; the loop goes on meanwhile.
  *
- * A thread is cheaper. A process may crash, leak or be killed, and takes nothing with it; it is made first thing in
- * main(), before there are threads.
+ * A thread is cheaper. A process may crash, leak or be killed, and takes nothing with it; it is
+ * made first thing in main(), before there are threads.
  */
 #include <ouro/ouro.h>
 

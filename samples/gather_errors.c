@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gather, errors included: with OURO_GATHER_COLLECT one failure does not disturb the others, and each
- * outcome stands at its own place.
+ * Gather, errors included: with OURO_GATHER_COLLECT one failure does not disturb the others, and
+ * each outcome stands at its own place.
  */
 #include <ouro/ouro.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A group of tasks ends together: when one fails, the others are cancelled, and leaving the group returns the
- * first error when the last of them has gone. The list has every error, those of cleaning up too.
+ * A group of tasks ends together: when one fails, the others are cancelled, and leaving the group
+ * returns the first error when the last of them has gone. The list has every error, those of
+ * cleaning up too.
  */
 #include <ouro/ouro.h>
 

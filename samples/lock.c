@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A lock: ten tasks increment a counter, and wait in the midst of it. Without the lock they all read the
- * same number, and nine increments are lost; with it each sees what the one before has written.
+ * A lock: ten tasks increment a counter, and wait in the midst of it. Without the lock they all
+ * read the same number, and nine increments are lost; with it each sees what the one before has
+ * written.
  */
 #include <ouro/ouro.h>
 

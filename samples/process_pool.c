@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A computation in parts, on two processes, while a ticker shows that the loop lives. What crashes there, or never ends,
- * costs no more than its own job.
+ * A computation in parts, on two processes, while a ticker shows that the loop lives. What crashes
+ * there, or never ends, costs no more than its own job.
  */
 #include <ouro/ouro.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A queue between one producer and two consumers. When every item has been dealt with, the queue is shut
- * down: that is how the consumers learn that there is no more to do.
+ * A queue between one producer and two consumers. When every item has been dealt with, the queue is
+ * shut down: that is how the consumers learn that there is no more to do.
  */
 #include <ouro/ouro.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signals: a server that reloads on SIGUSR1 and stops in good order on SIGTERM. Here it signals itself.
+ * Signals: a server that reloads on SIGUSR1 and stops in good order on SIGTERM. Here it signals
+ * itself.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <ouro/ouro.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Workers: a loop on each of four threads. Worker 0 has the others add up a part each, on their own loops, and
- * a thread that has no loop waits for what it comes to.
+ * Workers: a loop on each of four threads. Worker 0 has the others add up a part each, on their own
+ * loops, and a thread that has no loop waits for what it comes to.
  */
 #include <ouro/ouro.h>
 

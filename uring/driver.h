@@ -7,8 +7,8 @@
  *
  * A submission queue entry is the instruction set, a driver is a machine that executes it. The
  * loop fills entries, has them submitted while it waits, and takes completions, each of which names
- * its operation by user_data and nothing else. The kernel driver (kernel.c) is io_uring itself; tests
- * bring one that completes what they like, when they like.
+ * its operation by user_data and nothing else. The kernel driver (kernel.c) is io_uring itself;
+ * tests bring one that completes what they like, when they like.
  *
  * Above this line there is no blocking and no I/O system call. All calls are made on the thread
  * that made the driver, but for wake().
@@ -55,8 +55,8 @@ struct ouro__driver_ops {
     unsigned (*sq_space)(struct ouro__driver *d);
 
     /* Hand over what was filled, and wait until a completion is there or the clock reads @deadline
-     * (0: do not wait). Returns 0, also when woken or timed out; -EBUSY or -EAGAIN when the kernel wants
-     * completions taken first (entries stay queued: take some and call again); else a fatal
+     * (0: do not wait). Returns 0, also when woken or timed out; -EBUSY or -EAGAIN when the kernel
+     * wants completions taken first (entries stay queued: take some and call again); else a fatal
      * error of the ring. */
     int (*submit)(struct ouro__driver *d, uint64_t deadline);
 

@@ -2,9 +2,9 @@
 /*
  * Why a ring could not be had, in words that end in something to do.
  *
- * The kernel has one number for many causes: -EPERM is a container's seccomp profile, a sysctl, or a
- * security module. The machine is looked at to tell which, and the sentence names what was seen, so
- * that a reader can judge the guess.
+ * The kernel has one number for many causes: -EPERM is a container's seccomp profile, a sysctl, or
+ * a security module. The machine is looked at to tell which, and the sentence names what was seen,
+ * so that a reader can judge the guess.
  */
 #define _GNU_SOURCE 1
 

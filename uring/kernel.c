@@ -2,22 +2,23 @@
 /*
  * The kernel driver: io_uring itself behind the seam.
  *
- * Invariants: a completion whose user_data has OURO__DRIVER_DATA never leaves this file. One slot of
- * the submission queue is kept back, so that what the driver itself must submit always fits. There is
- * one io_uring_enter(2) in this file; liburing sets the ring up and takes it down, but it does not
- * submit, because it enters as often as it sees fit.
+ * Invariants: a completion whose user_data has OURO__DRIVER_DATA never leaves this file. One slot
+ * of the submission queue is kept back, so that what the driver itself must submit always fits.
+ * There is one io_uring_enter(2) in this file; liburing sets the ring up and takes it down, but it
+ * does not submit, because it enters as often as it sees fit.
  *
- * Happy path: the loop fills entries by get_sqe(); submit() shows them to the kernel and waits, all in
- * one enter; the kernel runs what has become ready (with DEFER_TASKRUN it does so nowhere else) and
- * returns at the first completion or at the deadline; reap() copies completions out.
+ * Happy path: the loop fills entries by get_sqe(); submit() shows them to the kernel and waits, all
+ * in one enter; the kernel runs what has become ready (with DEFER_TASKRUN it does so nowhere else)
+ * and returns at the first completion or at the deadline; reap() copies completions out.
  *
- * Waking: wake() sends the ring a message, which is a completion that it sees at once. A wake that is on
- * its way is enough, so further ones do nothing until its completion is taken. Where rings take no messages
- * (before 6.13), or the kernel has no memory for one, wake() is a write(2) to an eventfd that the ring
- * holds a READ of. When that has completed, the next submit() puts it back; the eventfd counts meanwhile, so
- * no wake is lost. Eventfd and the READ's buffer live until free(), longer than the ring, which close()
- * gives back only when no wake() can still name its descriptor. A loop that is polled from another has a
- * second eventfd, for fd(), which is signalled too.
+ * Waking: wake() sends the ring a message, which is a completion that it sees at once. A wake that
+ * is on its way is enough, so further ones do nothing until its completion is taken. Where rings
+ * take no messages (before 6.13), or the kernel has no memory for one, wake() is a write(2) to an
+ * eventfd that the ring holds a READ of. When that has completed, the next submit() puts it back;
+ * the eventfd counts meanwhile, so no wake is lost. Eventfd and the READ's buffer live until
+ * free(), longer than the ring, which close() gives back only when no wake() can still name its
+ * descriptor. A loop that is polled from another has a second eventfd, for fd(), which is signalled
+ * too.
  *
  * How it fails: a signal or the deadline ends a wait with 0 and nothing to reap. A full completion
  * queue makes the kernel keep what does not fit and say so by a flag; entering again fetches it.
@@ -71,7 +72,7 @@ static struct kernel *of(struct ouro__driver *d)
     return (struct kernel *)(void *)d;
 }
 
-/* ---- What the ring shows without a system call ------------------------------------------------ */
+/* ---- What the ring shows without a system call ----------------------------------------------- */
 
 static uint64_t kernel_now(struct ouro__driver *d)
 {
@@ -138,10 +139,11 @@ static unsigned kernel_reap(struct ouro__driver *d, struct ouro__completion *out
     return n;
 }
 
-/* ---- Submitting and waiting -------------------------------------------------------------------- */
+/* ---- Submitting and waiting ------------------------------------------------------------------ */
 
-/* Show the kernel what was filled: the tail is all there is to tell, since liburing has made slot n of
- * the index stand for entry n. Returns how many entries the kernel has not taken, old ones included. */
+/* Show the kernel what was filled: the tail is all there is to tell, since liburing has made slot n
+ * of the index stand for entry n. Returns how many entries the kernel has not taken, old ones
+ * included. */
 static unsigned publish(struct kernel *k)
 {
     struct io_uring_sq *sq = &k->ring.sq;
@@ -257,8 +259,8 @@ static int kernel_submit(struct ouro__driver *d, uint64_t deadline)
     return wait_until(k, deadline);
 }
 
-/* The count overflows after 2^64 signals, and an interrupted write has not happened. errno is not ours:
- * this may be a signal handler. */
+/* The count overflows after 2^64 signals, and an interrupted write has not happened. errno is not
+ * ours: this may be a signal handler. */
 static void signal_fd(int fd)
 {
     int saved = errno;
@@ -273,7 +275,8 @@ static void send_wake(struct kernel *k)
     if (k->takes_messages && ouro__ring_tell(k->ring.ring_fd, MESSAGE_DATA) == 0)
         return;
     signal_fd(k->wake_fd);
-    /* The kernel would pass it on, but from one eventfd to another only after an RCU grace period. */
+    /* The kernel would pass it on, but from one eventfd to another only after an RCU grace
+     * period. */
     int fd = atomic_load(&k->poll_fd);
     if (fd >= 0)
         signal_fd(fd);
@@ -290,7 +293,8 @@ static void kernel_wake(struct ouro__driver *d)
 
 /* Not the ring's own descriptor: with DEFER_TASKRUN a completion is work that the ring's thread has
  * still to do, and on 6.18 the arrival of such work does not wake who polls the ring (measured). It
- * does signal a registered eventfd. That costs each completion a little, so it is made on demand. */
+ * does signal a registered eventfd. That costs each completion a little, so it is made on
+ * demand. */
 static int kernel_fd(struct ouro__driver *d)
 {
     struct kernel *k = of(d);
@@ -311,7 +315,7 @@ static int kernel_fd(struct ouro__driver *d)
     return fd;
 }
 
-/* ---- The ends ----------------------------------------------------------------------------------- */
+/* ---- The ends -------------------------------------------------------------------------------- */
 
 static void kernel_close_fd(struct ouro__driver *d, int fd)
 {
@@ -337,7 +341,8 @@ static void retire_wake(struct kernel *k)
     }
 }
 
-/* From now on wake() does nothing. The number of the ring's descriptor may soon be another file's. */
+/* From now on wake() does nothing. The number of the ring's descriptor may soon be another
+ * file's. */
 static void end_wakes(struct kernel *k)
 {
     atomic_store(&k->woken, true);

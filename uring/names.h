@@ -3,7 +3,8 @@
 #define OURO_NAMES_H
 
 /*
- * Names of the kernel's numbers, NULL for those we have not heard of. That of an operation is in driver.h.
+ * Names of the kernel's numbers, NULL for those we have not heard of. That of an operation is in
+ * driver.h.
  */
 
 /* Of the flag 1u << bit, IORING_SETUP_*. */

@@ -2,7 +2,8 @@
 /*
  * Probing: a table of features, and two rings to try them on, thrown away afterwards.
  *
- * How it fails: only in making the rings. A trial that fails is the answer "no", whatever the reason.
+ * How it fails: only in making the rings. A trial that fails is the answer "no", whatever the
+ * reason.
  */
 #define _GNU_SOURCE 1
 

@@ -12,8 +12,8 @@
 
 struct ouro__trial; /* two rings to try things on */
 
-/* Something worth knowing that not every kernel from 6.1 on has, or not for everybody. It is found by
- * a bit the kernel sets, an operation it lists, or by trying. */
+/* Something worth knowing that not every kernel from 6.1 on has, or not for everybody. It is found
+ * by a bit the kernel sets, an operation it lists, or by trying. */
 struct ouro__feature {
     const char *name;
     const char *since; /* the first kernel */
@@ -32,7 +32,8 @@ struct ouro__probe {
     bool has[OURO__FEATURES];
 };
 
-/* Make two rings of @entries, try things on them, give them back. 0, or why a ring cannot be had. */
+/* Make two rings of @entries, try things on them, give them back. 0, or why a ring cannot be
+ * had. */
 int ouro__probe(unsigned entries, struct ouro__probe *ret);
 
 #endif

@@ -6,10 +6,10 @@
  * that it is new enough; three registrations, none of which may fail the whole, make it cheaper
  * and safer.
  *
- * How it fails: step by step. A kernel (or what stands in for one) that does not know a flag answers
- * -EINVAL and names none, so flags go youngest first, a group at a time: in a group are those that
- * make no sense apart. Too little memory for the ring asked for may be enough for half of it. Any
- * other answer is final.
+ * How it fails: step by step. A kernel (or what stands in for one) that does not know a flag
+ * answers -EINVAL and names none, so flags go youngest first, a group at a time: in a group are
+ * those that make no sense apart. Too little memory for the ring asked for may be enough for half
+ * of it. Any other answer is final.
  */
 #define _GNU_SOURCE 1
 
@@ -30,8 +30,9 @@
 #    endif
 #endif
 
-/* liburing maps and unmaps rings behind ThreadSanitizer's back, which takes one at the address of another
- * that has gone, of another thread perhaps, for the same memory. So it is told what comes after what. */
+/* liburing maps and unmaps rings behind ThreadSanitizer's back, which takes one at the address of
+ * another that has gone, of another thread perhaps, for the same memory. So it is told what comes
+ * after what. */
 #ifdef RING_TSAN
 #    include <sanitizer/tsan_interface.h>
 static char rings;
@@ -146,7 +147,8 @@ static bool cap_workers(struct io_uring *ring)
     return io_uring_register_iowq_max_workers(ring, limits) == 0;
 }
 
-/* The system call itself: liburing would set errno in a signal handler, and knows no ring-less calls. */
+/* The system call itself: liburing would set errno in a signal handler, and knows no ring-less
+ * calls. */
 int ouro__ring_tell(int fd, uint64_t user_data)
 {
     int saved = errno;

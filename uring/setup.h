@@ -44,8 +44,8 @@ int ouro__ring_ladder(ouro__ring_init_fn *init, unsigned entries, struct io_urin
 int ouro__ring_open(unsigned entries, struct io_uring *ring, struct ouro__ring_report *ret_report);
 void ouro__ring_close(struct io_uring *ring);
 
-/* Have a completion with @user_data appear in the ring with descriptor @fd. 0 or a negative errno. Any thread, any
- * signal handler; allocates nothing here. */
+/* Have a completion with @user_data appear in the ring with descriptor @fd. 0 or a negative errno.
+ * Any thread, any signal handler; allocates nothing here. */
 int ouro__ring_tell(int fd, uint64_t user_data);
 
 /* The operations this kernel has: supported[op], true or false. Returns how many it knows, or a

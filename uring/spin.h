@@ -5,11 +5,11 @@
 /*
  * Whether to look at the ring for a while before sleeping: the score, apart from the looking.
  *
- * Waking a sleeping thread costs more than many an operation takes, so a loop in conversation with a
- * fast peer does better to stay awake. A loop with nothing to do must not: it spins only after
- * short waits. The first short wait turns spinning on. While it hits it stays on; every miss doubles
- * the number of short waits it takes to try again, every hit halves it. Long waits count for
- * nothing, so an idle loop misses once and then sleeps.
+ * Waking a sleeping thread costs more than many an operation takes, so a loop in conversation with
+ * a fast peer does better to stay awake. A loop with nothing to do must not: it spins only after
+ * short waits. The first short wait turns spinning on. While it hits it stays on; every miss
+ * doubles the number of short waits it takes to try again, every hit halves it. Long waits count
+ * for nothing, so an idle loop misses once and then sleeps.
  */
 
 #include <stdbool.h>
@@ -17,8 +17,8 @@
 
 #define OURO__SPIN_PATIENCE_MAX 64u
 
-/* A sleep counts as short up to this many times the limit: what sleepers on both sides lose to being
- * woken would not be lost by one that spins. */
+/* A sleep counts as short up to this many times the limit: what sleepers on both sides lose to
+ * being woken would not be lost by one that spins. */
 #define OURO__SPIN_SHORT 4u
 
 struct ouro__spin {

@@ -2,13 +2,14 @@
 /*
  * ouro_as_completed(): several futures in the order in which they settle.
  *
- * A part watches each future; when its job has run, the job's link is its place in the list of what is to be
- * handed out. Who asks for the next gets the first of that list or stands in line, so one of the two is
- * always empty. What was handed out is a grant: nobody took it, and it is at the head of the list again. The
- * iteration's memory is kept by its owner and by each grant whose fate is open.
+ * A part watches each future; when its job has run, the job's link is its place in the list of what
+ * is to be handed out. Who asks for the next gets the first of that list or stands in line, so one
+ * of the two is always empty. What was handed out is a grant: nobody took it, and it is at the head
+ * of the list again. The iteration's memory is kept by its owner and by each grant whose fate is
+ * open.
  *
- * It looks on: ending it takes the parts out of the futures' waiters and cancels nothing. No memory is the only
- * failure, and takes nothing out of the list.
+ * It looks on: ending it takes the parts out of the futures' waiters and cancels nothing. No memory
+ * is the only failure, and takes nothing out of the list.
  */
 #include "loop_int.h"
 #include "several.h"
@@ -42,7 +43,7 @@ static void completions_unref(ouro_completions *c)
     ouro__release(c);
 }
 
-/* ---- Handing out ----------------------------------------------------------------------------------- */
+/* ---- Handing out ----------------------------------------------------------------------------- */
 
 static struct ouro__part *first_done(const ouro_completions *c)
 {
@@ -98,7 +99,7 @@ bool ouro__completions_look_on(const struct ouro__job *job)
     return job->run == part_settled;
 }
 
-/* ---- The calls --------------------------------------------------------------------------------------- */
+/* ---- The calls ------------------------------------------------------------------------------- */
 
 static ouro_completions *completions_new(ouro_loop *loop, size_t n)
 {

@@ -3,9 +3,10 @@
  * What all futures have in common: references, settling, observers, cancelling.
  *
  * Happy path: made pending with two references, watched by jobs, settled once, read or taken, and
- * freed with the last reference. Settling only moves the waiting jobs to the ready list; freeing only
- * puts what needs user code (an object to destroy, an error to report) on the list of the dead, which
- * the loop visits each turn. So both are safe wherever they happen, and neither can fail.
+ * freed with the last reference. Settling only moves the waiting jobs to the ready list; freeing
+ * only puts what needs user code (an object to destroy, an error to report) on the list of the
+ * dead, which the loop visits each turn. So both are safe wherever they happen, and neither can
+ * fail.
  *
  * Errors that arise before there is a future are static futures, one for each code: they need no
  * memory, so that a function that returns futures always can.
@@ -16,7 +17,7 @@
 
 #include <stdarg.h>
 
-/* ---- Errors that need no memory ------------------------------------------------------------------ */
+/* ---- Errors that need no memory -------------------------------------------------------------- */
 
 static const struct ouro__kind failed_kind = {.name = "failed"};
 
@@ -42,7 +43,7 @@ ouro_future *ouro__failed(int rc)
     return failures;
 }
 
-/* ---- Life --------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 void ouro__future_init(ouro_future *f, ouro_loop *loop, const struct ouro__kind *kind)
 {
@@ -114,7 +115,8 @@ static bool owns_object(const ouro_future *f)
     return f->ptr_free && !(f->flags & OURO__TAKEN);
 }
 
-/* What there is to say about an error. What a doomed future has is the object it would have come to. */
+/* What there is to say about an error. What a doomed future has is the object it would have come
+ * to. */
 static const char *words_of(const ouro_future *f)
 {
     return f->state == OURO_ERROR && !f->doomed ? f->result.ptr : NULL;
@@ -197,10 +199,10 @@ void ouro_detach(ouro_future *f)
     ouro_unref(f);
 }
 
-/* ---- Settling and reading ------------------------------------------------------------------------- */
+/* ---- Settling and reading -------------------------------------------------------------------- */
 
-/* The object of a doomed future is destroyed with it; what it was granted goes back now, before n is
- * overwritten. */
+/* The object of a doomed future is destroyed with it; what it was granted goes back now, before n
+ * is overwritten. */
 static void give_back(ouro_future *f, int64_t n)
 {
     f->flags &= (uint16_t)~OURO__GRANT;
@@ -249,8 +251,8 @@ ouro_result ouro__take(ouro_future *f)
     return f->result;
 }
 
-/* What @inner owns is @f's from now on: an object, a grant, or the words of an error. The object of a doomed
- * one goes with it. */
+/* What @inner owns is @f's from now on: an object, a grant, or the words of an error. The object of
+ * a doomed one goes with it. */
 static void move_object(ouro_future *f, ouro_future *inner)
 {
     if (inner->doomed)
@@ -374,7 +376,7 @@ ouro_future *ouro_ready(int64_t n)
     return f;
 }
 
-/* ---- Cancelling ----------------------------------------------------------------------------------- */
+/* ---- Cancelling ------------------------------------------------------------------------------ */
 
 void ouro__cancel_chain(ouro_future *f)
 {
@@ -384,8 +386,8 @@ void ouro__cancel_chain(ouro_future *f)
     }
 }
 
-/* Chains are followed in a loop and forks queue up, so that the depth of what waits for what costs no
- * stack: the caller may be a task with little of it. */
+/* Chains are followed in a loop and forks queue up, so that the depth of what waits for what costs
+ * no stack: the caller may be a task with little of it. */
 void ouro__cancel_from(ouro_loop *loop, ouro_future *f)
 {
     ouro__cancel_chain(f);
@@ -425,7 +427,7 @@ ouro_future *ouro__doom(ouro_future *f, int rc)
     return ouro__failed(rc);
 }
 
-/* ---- Observers ------------------------------------------------------------------------------------ */
+/* ---- Observers ------------------------------------------------------------------------------- */
 
 struct observer {
     struct ouro__job job;

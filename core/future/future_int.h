@@ -25,8 +25,8 @@ struct ouro__kind {
     size_t size;
 
     /* Stop, as far as that is possible: settle now, or see to it that it settles later, or pass the
-     * request on. Called once, on a pending future. Returns the future to cancel next, or NULL. Runs no
-     * user code, and may not call ouro__cancel(). */
+     * request on. Called once, on a pending future. Returns the future to cancel next, or NULL.
+     * Runs no user code, and may not call ouro__cancel(). */
     ouro_future *(*cancel)(ouro_future *f);
 
     bool combines; /* waits for other futures, and for nothing else */
@@ -34,8 +34,8 @@ struct ouro__kind {
     /* What it is, for ouro_tasks_print(). NULL: its name says all there is. */
     void (*describe)(const ouro_future *f, char *text, size_t size);
 
-    /* The @i-th of the futures that a pending @f waits for; NULL or settled: no longer. False beyond the
-     * last. NULL: it waits for none. */
+    /* The @i-th of the futures that a pending @f waits for; NULL or settled: no longer. False
+     * beyond the last. NULL: it waits for none. */
     bool (*part)(const ouro_future *f, size_t i, ouro_future **ret_part);
 };
 
@@ -66,8 +66,8 @@ struct ouro__giver_kind {
     bool in_ptr; /* it is the result's ptr, so whoever awaits n alone leaves it */
 };
 
-/* Who gave out what is no object but a state of its own: a descriptor, a lock, an item of a queue. An await
- * takes it along with the value; a result that nobody takes goes back. */
+/* Who gave out what is no object but a state of its own: a descriptor, a lock, an item of a queue.
+ * An await takes it along with the value; a result that nobody takes goes back. */
 struct ouro__giver {
     const struct ouro__giver_kind *kind;
 };
@@ -92,7 +92,7 @@ struct ouro_future {
 /* Gives out descriptors: n of the result, closed if nobody takes it. */
 extern struct ouro__giver ouro__fds;
 
-/* ---- Life ------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 /* The future's own fields, pending, with two references: the caller's and its own. */
 void ouro__future_init(ouro_future *f, ouro_loop *loop, const struct ouro__kind *kind);
@@ -124,9 +124,10 @@ static inline void ouro__unref(ouro_future *f)
         ouro__future_release(f);
 }
 
-/* ---- Settling ---------------------------------------------------------------------------------- */
+/* ---- Settling -------------------------------------------------------------------------------- */
 
-/* Make @f final and wake whoever waits. @f may be gone afterwards unless the caller has a reference. */
+/* Make @f final and wake whoever waits. @f may be gone afterwards unless the caller has a
+ * reference. */
 void ouro__settle(ouro_future *f, ouro_state state, int64_t n);
 
 /* Settle with n alone: a value, or an error. */
@@ -145,8 +146,8 @@ char *ouro__format(const char *format, va_list args) __attribute__((format(print
 ouro_future *ouro__failed_with(ouro_loop *loop, int rc, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Settle @f as @inner did, and move its object over. A cancel of @inner that @f was not asked for is
- * the error -OURO_ECHILDCANCELLED. */
+/* Settle @f as @inner did, and move its object over. A cancel of @inner that @f was not asked for
+ * is the error -OURO_ECHILDCANCELLED. */
 void ouro__settle_as(ouro_future *f, ouro_future *inner);
 
 /* Whether somebody waits for a pending @f who would pass a cancel on to it. */
@@ -162,12 +163,13 @@ bool ouro__completions_look_on(const struct ouro__job *job);
 /* Have @job run in the turn after @f has settled. */
 void ouro__watch(ouro_future *f, struct ouro__job *job);
 
-/* Ask a future, and what it passes the request on to, to stop; no effect on one that has settled. */
+/* Ask a future, and what it passes the request on to, to stop; no effect on one that has
+ * settled. */
 void ouro__cancel(ouro_future *f);
 
 /* The same for one of several that a future waits for: to be called from a job in the loop's list
- * `cancelling`, where a kind's cancel() puts it when it has more than one to pass the request on to. NULL is
- * none. */
+ * `cancelling`, where a kind's cancel() puts it when it has more than one to pass the request on
+ * to. NULL is none. */
 void ouro__cancel_chain(ouro_future *f);
 
 /* The same, and then those jobs. */
@@ -176,8 +178,8 @@ void ouro__cancel_from(ouro_loop *loop, ouro_future *f);
 /* Read and take without the checks; @f has settled. */
 ouro_result ouro__take(ouro_future *f);
 
-/* What was to follow @f cannot be had: cancel @f and have it settle as the error @rc itself, so that
- * whoever awaits the combination still waits for what the kernel may write to. */
+/* What was to follow @f cannot be had: cancel @f and have it settle as the error @rc itself, so
+ * that whoever awaits the combination still waits for what the kernel may write to. */
 ouro_future *ouro__doom(ouro_future *f, int rc);
 
 #endif

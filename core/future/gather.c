@@ -4,8 +4,8 @@
  *
  * A job watches each child. Outcomes are noted as they come; objects stay in the children until the
  * gather settles, and then go to the caller or are destroyed together. A gather that settles early
- * (FIRST_ERROR) lets go of the caller's array and of each child that is in, and lives on, unseen, until the
- * last is.
+ * (FIRST_ERROR) lets go of the caller's array and of each child that is in, and lives on, unseen,
+ * until the last is.
  * No memory is the only failure, and then no child is left running unattended.
  */
 #include "loop_int.h"
@@ -62,7 +62,8 @@ static void give_up(struct ouro__part *child)
     ouro__unref(f);
 }
 
-/* Settle before the last child is in. Those that are in may have been given a lock, which others wait for. */
+/* Settle before the last child is in. Those that are in may have been given a lock, which others
+ * wait for. */
 static void settle_early(struct gather *g, int64_t n)
 {
     settle(g, OURO_ERROR, n);

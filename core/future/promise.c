@@ -3,9 +3,9 @@
  * Promises: futures whose result somebody hands in.
  *
  * Promise and future are one object with a reference for each end, so that resolving after the
- * consumer has gone, or waiting after the producer has, is harmless. A cancel asks the producer's hook,
- * if there is one, in a job of its own: never inside ouro_cancel(). A promise freed unresolved breaks
- * with -EPIPE, so that a forgotten one cannot hang anybody.
+ * consumer has gone, or waiting after the producer has, is harmless. A cancel asks the producer's
+ * hook, if there is one, in a job of its own: never inside ouro_cancel(). A promise freed
+ * unresolved breaks with -EPIPE, so that a forgotten one cannot hang anybody.
  */
 #include "loop_int.h"
 

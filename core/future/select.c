@@ -2,10 +2,10 @@
 /*
  * ouro_select(): the first of several futures, and an end to the others.
  *
- * A job watches each. The first to run has the winner, and cancels the rest; the last settles the select, so
- * nobody is left who could write to a caller's buffer. What the losers won all the same was never taken from
- * them, so it goes back when they go. A cancel of the select cancels them all; then only a
- * value can still win.
+ * A job watches each. The first to run has the winner, and cancels the rest; the last settles the
+ * select, so nobody is left who could write to a caller's buffer. What the losers won all the same
+ * was never taken from them, so it goes back when they go. A cancel of the select cancels them all;
+ * then only a value can still win.
  *
  * No memory is the only failure, and then nobody is left running unattended.
  */

@@ -2,9 +2,9 @@
 /*
  * Several futures at once: checking them, refusing them, watching them.
  *
- * A future may be there twice. That matters to those who are given the futures, since the caller then had one
- * reference for both places, so duplicates are found with a mark, which is set while the parts are filled and cleared
- * when they begin to watch.
+ * A future may be there twice. That matters to those who are given the futures, since the caller
+ * then had one reference for both places, so duplicates are found with a mark, which is set while
+ * the parts are filled and cleared when they begin to watch.
  * What can fail is only the room for the parts.
  */
 #include "several.h"
@@ -25,8 +25,8 @@ int ouro__several_check(ouro_future *const *fs, size_t n)
     return 0;
 }
 
-/* Whether @f is one that can and must be given up. The current task is not: it is more likely borrowed than
- * given. */
+/* Whether @f is one that can and must be given up. The current task is not: it is more likely
+ * borrowed than given. */
 static bool ours(const ouro_future *f)
 {
     return ouro__future_check(f) == 0 && !(f->flags & OURO__IMMORTAL) && f != ouro_task_current();

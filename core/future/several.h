@@ -5,8 +5,8 @@
 /*
  * What all share that wait for several futures: gather, select, wait, as completed.
  *
- * Each future is watched by a part. Gather and select are given the references of their caller, wait and as
- * completed take their own; a part holds one either way.
+ * Each future is watched by a part. Gather and select are given the references of their caller,
+ * wait and as completed take their own; a part holds one either way.
  */
 
 #include "future_int.h"
@@ -21,13 +21,13 @@ struct ouro__part {
     void *whole;          /* what this is a part of */
 };
 
-/* 0, or why the caller cannot wait for these: -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN, -EDEADLK (the current
- * task is among them). */
+/* 0, or why the caller cannot wait for these: -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN, -EDEADLK (the
+ * current task is among them). */
 int ouro__several_check(ouro_future *const *fs, size_t n);
 
-/* What was to take these over cannot be had: cancel them, in a task wait until they have settled, since their
- * memory may be on its stack, and give up their references. Another loop's futures are left alone. Returns
- * ouro__failed(@rc). */
+/* What was to take these over cannot be had: cancel them, in a task wait until they have settled,
+ * since their memory may be on its stack, and give up their references. Another loop's futures are
+ * left alone. Returns ouro__failed(@rc). */
 ouro_future *ouro__several_refuse(ouro_future *const *fs, size_t n, int rc);
 
 /* Room for @n parts, 1 or more; NULL when there is no memory. */
@@ -36,8 +36,8 @@ struct ouro__part *ouro__parts_new(ouro_loop *loop, size_t n);
 /* Give the references up, and the room. No job may be waiting. */
 void ouro__parts_free(ouro_loop *loop, struct ouro__part *parts, size_t n);
 
-/* Fill @parts with futures that are given: one that is there twice with one reference gets another. To be
- * followed by ouro__parts_watch() at once. */
+/* Fill @parts with futures that are given: one that is there twice with one reference gets another.
+ * To be followed by ouro__parts_watch() at once. */
 void ouro__parts_take(struct ouro__part *parts, ouro_future *const *fs, size_t n);
 
 /* The same with futures that are lent. */

@@ -2,10 +2,10 @@
 /*
  * ouro_then(): chains of callbacks.
  *
- * A chain waits for its source, calls its function with it, waits for the future that returns, and settles
- * as that one does. The function runs once whatever happens to the source, so that its argument is
- * never lost; a cancel goes to whichever future is waited for, and later ones are cancelled as they
- * come.
+ * A chain waits for its source, calls its function with it, waits for the future that returns, and
+ * settles as that one does. The function runs once whatever happens to the source, so that its
+ * argument is never lost; a cancel goes to whichever future is waited for, and later ones are
+ * cancelled as they come.
  */
 #include "loop_int.h"
 

@@ -2,8 +2,8 @@
 /*
  * ouro_timeout(): a future bounded by a deadline.
  *
- * It settles when, and only when, the inner future has: the deadline does no more than cancel that one.
- * So memory that the kernel may still write to is never given back early, and a result that
+ * It settles when, and only when, the inner future has: the deadline does no more than cancel that
+ * one. So memory that the kernel may still write to is never given back early, and a result that
  * arrives all the same is delivered. A cancel from outside beats the deadline.
  */
 #include "loop_int.h"

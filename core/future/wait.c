@@ -2,9 +2,9 @@
 /*
  * ouro_wait(): until enough of several futures have settled, or until a time.
  *
- * It looks on. Its parts hold references, so that a future whose owner gives it up stays readable here, and are
- * taken out of the futures' waiters however it ends: enough, the time, or a cancel, which goes no further. What
- * is enough already at the start is settled at the start.
+ * It looks on. Its parts hold references, so that a future whose owner gives it up stays readable
+ * here, and are taken out of the futures' waiters however it ends: enough, the time, or a cancel,
+ * which goes no further. What is enough already at the start is settled at the start.
  *
  * No memory is the only failure; then nothing was touched.
  */

@@ -2,9 +2,9 @@
 /*
  * The overflow message; guard.h says what it does.
  *
- * The handler is the process's, installed by the first loop in debug mode and removed with the last; the signal
- * stack is the thread's. It uses only what a signal handler may. Where a sanitizer or the program has
- * its own way with SIGSEGV, that way still gets the fault.
+ * The handler is the process's, installed by the first loop in debug mode and removed with the
+ * last; the signal stack is the thread's. It uses only what a signal handler may. Where a sanitizer
+ * or the program has its own way with SIGSEGV, that way still gets the fault.
  */
 #include "guard.h"
 

@@ -5,8 +5,9 @@
 /*
  * Debug mode: say which task it was that ran into the guard page of its stack.
  *
- * A fault there is handled on a signal stack of its own: one line goes to standard error, the handler of
- * before is put back, and the instruction faults again, so that the process ends as it would have.
+ * A fault there is handled on a signal stack of its own: one line goes to standard error, the
+ * handler of before is put back, and the instruction faults again, so that the process ends as it
+ * would have.
  */
 
 /* For the calling thread and its loop. */

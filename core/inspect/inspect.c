@@ -2,10 +2,10 @@
 /*
  * ouro_tasks_print(): the tree of tasks.
  *
- * What waits is printed above what it waits for. The roots are those that nobody waits for: tasks, and what
- * combines futures. No memory is needed: two marks in the futures tell who is waited for and who has been
- * printed, and the way down from the root is an array. What is too deep for the array becomes a root of its
- * own; so does, in a ring of waits, which has no root, its oldest task.
+ * What waits is printed above what it waits for. The roots are those that nobody waits for: tasks,
+ * and what combines futures. No memory is needed: two marks in the futures tell who is waited for
+ * and who has been printed, and the way down from the root is an array. What is too deep for the
+ * array becomes a root of its own; so does, in a ring of waits, which has no root, its oldest task.
  *
  * The only failure is that of the stream.
  */
@@ -48,7 +48,7 @@ struct printer {
     char line[LINE_SIZE + 1]; /* and a line feed */
 };
 
-/* ---- Lines --------------------------------------------------------------------------------------- */
+/* ---- Lines ----------------------------------------------------------------------------------- */
 
 static size_t room(const struct printer *p)
 {
@@ -122,7 +122,7 @@ void ouro__describe_deadline(const ouro_future *f, const struct ouro__timer *tim
     }
 }
 
-/* ---- What waits for what ---------------------------------------------------------------------------- */
+/* ---- What waits for what --------------------------------------------------------------------- */
 
 static bool is_task(const ouro_future *f)
 {
@@ -187,7 +187,7 @@ static ouro_future *next_below(struct level *level)
     return f ? f : next_child(&level->scope, &level->child);
 }
 
-/* ---- What it says of each ------------------------------------------------------------------------- */
+/* ---- What it says of each -------------------------------------------------------------------- */
 
 /* @f, if it waits for several and they have not been shown. */
 static ouro_future *below_of(struct printer *p, ouro_future *f)
@@ -202,8 +202,8 @@ static ouro_future *below_of(struct printer *p, ouro_future *f)
     return f;
 }
 
-/* Append what @f is, what that waits for, and so on. Returns what is to come below: the task at the end,
- * or what waits for several; or NULL. */
+/* Append what @f is, what that waits for, and so on. Returns what is to come below: the task at the
+ * end, or what waits for several; or NULL. */
 static ouro_future *add_chain(struct printer *p, ouro_future *f)
 {
     for (int i = 0; i < CHAIN_MAX; i++) {
@@ -308,7 +308,7 @@ static void add_origin(struct printer *p, const ouro_future *f)
         add_place(p, f->origin->place);
 }
 
-/* ---- The tree ----------------------------------------------------------------------------------------- */
+/* ---- The tree -------------------------------------------------------------------------------- */
 
 /* The line of @f. Returns what comes below it, or NULL. */
 static ouro_future *show(struct printer *p, ouro_future *f)

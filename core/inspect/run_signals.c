@@ -2,9 +2,10 @@
 /*
  * SIGUSR1 under ouro_run(), in debug mode: print the tree of tasks.
  *
- * The handler posts a job to each loop that runs this way, which prints between two steps, on the loop's own stack.
- * A post needs no lock and no memory, so a handler may make one; while it is under way, further signals ask for
- * nothing more. The signal is ours while there is such a loop, and only if nobody has claimed it.
+ * The handler posts a job to each loop that runs this way, which prints between two steps, on the
+ * loop's own stack. A post needs no lock and no memory, so a handler may make one; while it is
+ * under way, further signals ask for nothing more. The signal is ours while there is such a loop,
+ * and only if nobody has claimed it.
  */
 #include "loop_int.h"
 

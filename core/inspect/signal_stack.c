@@ -2,8 +2,8 @@
 /*
  * The signal stack; signal_stack.h says whose it is.
  *
- * Mapped for the first who holds it and unmapped by the last to let go, unless somebody has changed the
- * thread's signal stack meanwhile: then both stay as they are.
+ * Mapped for the first who holds it and unmapped by the last to let go, unless somebody has changed
+ * the thread's signal stack meanwhile: then both stay as they are.
  */
 #include "signal_stack.h"
 

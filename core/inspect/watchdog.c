@@ -2,14 +2,15 @@
 /*
  * The watchdog: a thread that notices a step of the loop which does not end.
  *
- * Happy path: the loop counts its steps in `beat`, which the thread looks at four times a limit. A number that
- * stays, and is odd (the loop is not asleep), is a step that takes too long: the thread sends the loop's thread a
- * signal, whose handler leaves its stack and the name of its task in the watch, and tells of it.
+ * Happy path: the loop counts its steps in `beat`, which the thread looks at four times a limit. A
+ * number that stays, and is odd (the loop is not asleep), is a step that takes too long: the thread
+ * sends the loop's thread a signal, whose handler leaves its stack and the name of its task in the
+ * watch, and tells of it.
  *
- * The handler runs on the loop's own thread, so that it finds its watch without a lock and never after the end of
- * it. It uses what a signal handler may, and backtrace(3), which is loaded before: in that, it is as good as the
- * unwinder. A thread that does not answer, since it has the signal blocked, is told of without a stack. A step that
- * ended before it could answer is not told of.
+ * The handler runs on the loop's own thread, so that it finds its watch without a lock and never
+ * after the end of it. It uses what a signal handler may, and backtrace(3), which is loaded before:
+ * in that, it is as good as the unwinder. A thread that does not answer, since it has the signal
+ * blocked, is told of without a stack. A step that ended before it could answer is not told of.
  */
 #include "loop_int.h"
 #include "signal_stack.h"
@@ -29,9 +30,11 @@
 #define LEAST_NAP      OURO_MS(1)
 #define MOST_NAP       OURO_SEC(3600)
 #define ANSWER_NAP     OURO_MS(1)
-#define ANSWER_NAPS    200         /* that the thread has to answer */
-#define PAUSE          OURO_SEC(1) /* this late, the whole process was stopped: nobody was blocked */
-#define FRAMES_MAX     64
+#define ANSWER_NAPS    200 /* that the thread has to answer */
+#define PAUSE \
+    OURO_SEC(1) /* this late, the whole process was stopped: nobody was
+                                      blocked */
+#define FRAMES_MAX 64
 
 enum question {
     NOTHING_ASKED,
@@ -59,7 +62,7 @@ struct ouro__watch {
     void *frames[FRAMES_MAX];
 };
 
-/* ---- The answer, on the loop's thread ------------------------------------------------------------------ */
+/* ---- The answer, on the loop's thread -------------------------------------------------------- */
 
 /* Where the signal came in between; NULL: unknown. */
 static void *interrupted_at(const ucontext_t *context)
@@ -114,7 +117,7 @@ static void on_question(int signal, siginfo_t *info, void *context)
     errno = saved;
 }
 
-/* ---- The signal ------------------------------------------------------------------------------------------ */
+/* ---- The signal ------------------------------------------------------------------------------ */
 
 /* The process's, with the number of watches that use each. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -173,7 +176,7 @@ static void disclaim(int signal)
     pthread_mutex_unlock(&lock);
 }
 
-/* ---- Fork: the child has no watchdog ---------------------------------------------------------------------- */
+/* ---- Fork: the child has no watchdog --------------------------------------------------------- */
 
 static void before_fork(void)
 {
@@ -200,7 +203,7 @@ static void watch_forks(void)
     pthread_atfork(before_fork, in_parent, in_child);
 }
 
-/* ---- The thread ------------------------------------------------------------------------------------------- */
+/* ---- The thread ------------------------------------------------------------------------------ */
 
 /* What the thread has seen of the loop. */
 struct sight {
@@ -309,7 +312,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* ---- Starting and stopping -------------------------------------------------------------------------------- */
+/* ---- Starting and stopping ------------------------------------------------------------------- */
 
 static struct ouro__watch *watch_new(ouro_loop *loop, const ouro_watchdog_options *opts)
 {

@@ -2,9 +2,9 @@
 /*
  * Plain callbacks: soon, later, or at a time.
  *
- * A call waits in the timer heap, then as a job in the ready list, then runs. Taking it back removes it
- * from wherever it is, so that "removed" is final; only its argument's destructor, which is user code,
- * still has to wait for the next turn. The handle may outlive the run.
+ * A call waits in the timer heap, then as a job in the ready list, then runs. Taking it back
+ * removes it from wherever it is, so that "removed" is final; only its argument's destructor, which
+ * is user code, still has to wait for the next turn. The handle may outlive the run.
  */
 #include "loop_int.h"
 

@@ -2,13 +2,14 @@
 /*
  * How a loop is made and unmade.
  *
- * The order of unmaking is what matters: cancel everything, take completions until the kernel owes none, and
- * only then free memory. Tasks are cancelled first, with everything else still working, so that they
- * can clean up; the rest follows. If the deadline passes with something still alive, that is reported, and all
- * memory it might touch is leaked on purpose, since a freed buffer that the kernel writes to is worse.
+ * The order of unmaking is what matters: cancel everything, take completions until the kernel owes
+ * none, and only then free memory. Tasks are cancelled first, with everything else still working,
+ * so that they can clean up; the rest follows. If the deadline passes with something still alive,
+ * that is reported, and all memory it might touch is leaked on purpose, since a freed buffer that
+ * the kernel writes to is worse.
  *
- * After a fork, the child has a copy of a loop whose ring it must not touch. Its calls fail, and closing
- * releases memory and nothing else.
+ * After a fork, the child has a copy of a loop whose ring it must not touch. Its calls fail, and
+ * closing releases memory and nothing else.
  */
 #include "guard.h"
 #include "pool_int.h"
@@ -27,7 +28,7 @@
 /* However short the grace was, the kernel gets this long to give its buffers back. */
 #define LEAST_GRACE OURO_MS(100)
 
-/* ---- Fork --------------------------------------------------------------------------------------------- */
+/* ---- Fork ------------------------------------------------------------------------------------ */
 
 unsigned ouro__fork_generation;
 
@@ -44,7 +45,7 @@ static void watch_forks(void)
     pthread_atfork(NULL, NULL, in_child);
 }
 
-/* ---- Making ---------------------------------------------------------------------------------------------- */
+/* ---- Making ---------------------------------------------------------------------------------- */
 
 static bool wants_debug(const ouro_loop_options *opts)
 {
@@ -144,15 +145,16 @@ int ouro_loop_new(const ouro_loop_options *opts, ouro_loop **ret_loop)
     return rc;
 }
 
-/* ---- Shutting down ------------------------------------------------------------------------------------- */
+/* ---- Shutting down --------------------------------------------------------------------------- */
 
 static bool is_root(const ouro_future *f)
 {
     return (f->kind == &ouro__task_kind || f->kind->combines) && !ouro__future_is_awaited(f);
 }
 
-/* Cancel every pending future, or of them only the roots of work: tasks, and what combines them, for which
- * nobody waits who would pass a cancel on. What a shielded region waits for is left to it. */
+/* Cancel every pending future, or of them only the roots of work: tasks, and what combines them,
+ * for which nobody waits who would pass a cancel on. What a shielded region waits for is left to
+ * it. */
 static void cancel_all(ouro_loop *loop, bool only_roots)
 {
     struct ouro__link *l = loop->futures.next;
@@ -241,7 +243,7 @@ int ouro_loop_shutdown(ouro_loop *loop, ouro_ns grace)
     return rc;
 }
 
-/* ---- Closing ------------------------------------------------------------------------------------------- */
+/* ---- Closing --------------------------------------------------------------------------------- */
 
 ouro_loop *ouro_loop_ref(ouro_loop *loop)
 {

@@ -2,10 +2,11 @@
 /*
  * The event loop: its turn, and the ways to run it.
  *
- * A turn runs what is ready (a snapshot: what that makes ready waits for the next turn), buries the dead, hands
- * queued operations to the driver in the same call that waits, takes a bounded number of completions, and
- * fires the timers that are due; completions first, so that a result beats a deadline. Whatever a
- * turn finds to do makes the wait of that turn zero, so nothing ready is ever slept over.
+ * A turn runs what is ready (a snapshot: what that makes ready waits for the next turn), buries the
+ * dead, hands queued operations to the driver in the same call that waits, takes a bounded number
+ * of completions, and fires the timers that are due; completions first, so that a result beats a
+ * deadline. Whatever a turn finds to do makes the wait of that turn zero, so nothing ready is ever
+ * slept over.
  *
  * The only failure is one of the ring itself; everything else belongs to some future.
  */
@@ -36,7 +37,7 @@ int ouro__loop_check(const ouro_loop *loop)
     return loop->phase == OURO__CLOSED ? -ESHUTDOWN : 0;
 }
 
-/* ---- The turn ------------------------------------------------------------------------------------- */
+/* ---- The turn -------------------------------------------------------------------------------- */
 
 /* Which of the times it is: 0 below 1 us, 1 below 2, 2 below 4, ... */
 static unsigned time_class(ouro_ns took)
@@ -208,9 +209,10 @@ bool ouro__loop_is_quiet(const ouro_loop *loop)
     return !ouro__loop_alive(loop);
 }
 
-/* ---- Running ---------------------------------------------------------------------------------------- */
+/* ---- Running --------------------------------------------------------------------------------- */
 
-/* Begin a turn that does no more than run the ready list, if a whole one would find nothing else to do. */
+/* Begin a turn that does no more than run the ready list, if a whole one would find nothing else to
+ * do. */
 bool ouro__loop_short_turn(ouro_loop *loop)
 {
     if (!loop->short_turns || ouro__list_empty(&loop->ready) || !ouro__list_empty(&loop->dead) ||

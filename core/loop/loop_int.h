@@ -24,8 +24,8 @@ struct ouro__post {
     struct ouro__job job;    /* runs on the loop */
     struct ouro__post *next; /* the one posted before */
 
-    /* The loop closes, and it will never run: on the loop's thread. @quietly: in the child of a fork, where only
-     * memory may be given back. */
+    /* The loop closes, and it will never run: on the loop's thread. @quietly: in the child of a
+     * fork, where only memory may be given back. */
     void (*drop)(struct ouro__post *post, bool quietly);
 };
 
@@ -170,8 +170,8 @@ static inline int ouro__loop_for_work(ouro_loop **ret_loop)
 /* -EXDEV: something of @loop is used by another thread, which is reported in debug mode. */
 int ouro__wrong_thread(const ouro_loop *loop, const char *what);
 
-/* Begin to wait in the current task. 0, or -EPERM (no loop, or not in a task), -ECHILD, -ECANCELED: it is
- * cancelled, and others have run meanwhile. */
+/* Begin to wait in the current task. 0, or -EPERM (no loop, or not in a task), -ECHILD, -ECANCELED:
+ * it is cancelled, and others have run meanwhile. */
 static inline int ouro__wait_begin(struct ouro__task **ret_task)
 {
     ouro_loop *loop;
@@ -233,7 +233,8 @@ static inline ouro_ns ouro__loop_now(ouro_loop *loop)
     return loop->driver->ops->now(loop->driver);
 }
 
-/* Show the watchdog that the loop goes on: with a new step (the number is odd), or to sleep (it is even). */
+/* Show the watchdog that the loop goes on: with a new step (the number is odd), or to sleep (it is
+ * even). */
 static inline void ouro__beat(ouro_loop *loop, bool busy)
 {
     if (!loop->watch)
@@ -268,7 +269,8 @@ static inline void ouro__callback_leave(ouro_loop *loop, struct ouro__locals *be
     loop->locals = before;
 }
 
-/* Make a loop on any driver. On failure the driver stays the caller's; on success closing frees it. */
+/* Make a loop on any driver. On failure the driver stays the caller's; on success closing frees
+ * it. */
 int ouro__loop_new_on(struct ouro__driver *driver, const ouro_loop_options *opts,
                       ouro_loop **ret_loop);
 
@@ -281,8 +283,8 @@ bool ouro__loop_short_turn(ouro_loop *loop);
 /* One turn, waiting until @deadline at most. 0 or an error of the ring. */
 int ouro__loop_turn(ouro_loop *loop, ouro_ns deadline);
 
-/* Turn until @goal has settled, or the loop is stopped, with @each before every turn. 0 or an error of the
- * ring. */
+/* Turn until @goal has settled, or the loop is stopped, with @each before every turn. 0 or an error
+ * of the ring. */
 int ouro__loop_drive(ouro_loop *loop, ouro_future *goal, void (*each)(ouro_loop *loop));
 
 /* The opposite of the next, to stop for. */
@@ -306,21 +308,22 @@ void ouro__posts_take(ouro_loop *loop);
 bool ouro__posts_waiting(ouro_loop *loop);
 void ouro__posts_close(ouro_loop *loop, bool quietly);
 
-/* Have @post run on @loop, which the caller has a reference to. 0, or -ESHUTDOWN: it is closed, and @post stays
- * the caller's. Any thread; allocates nothing. */
+/* Have @post run on @loop, which the caller has a reference to. 0, or -ESHUTDOWN: it is closed, and
+ * @post stays the caller's. Any thread; allocates nothing. */
 int ouro__post(ouro_loop *loop, struct ouro__post *post);
 
-/* run_signals.c: from now on SIGUSR1 prints the loop's tasks, if the environment has OURO_DEBUG=1 and nobody
- * has claimed the signal; until told off, before it is closed. */
+/* run_signals.c: from now on SIGUSR1 prints the loop's tasks, if the environment has OURO_DEBUG=1
+ * and nobody has claimed the signal; until told off, before it is closed. */
 void ouro__print_on_signal(ouro_loop *loop);
 void ouro__print_off_signal(ouro_loop *loop);
 void ouro__print_in_child(void);
 
-/* watchdog.c: the loop is closed. @quietly: in the child of a fork, where there is no thread to end. */
+/* watchdog.c: the loop is closed. @quietly: in the child of a fork, where there is no thread to
+ * end. */
 void ouro__watch_close(ouro_loop *loop, bool quietly);
 
-/* errand.c: whether @job waits on behalf of another thread; tell those who do that they need not wait any
- * more: -ESHUTDOWN. */
+/* errand.c: whether @job waits on behalf of another thread; tell those who do that they need not
+ * wait any more: -ESHUTDOWN. */
 bool ouro__errand_waits(const struct ouro__job *job);
 void ouro__errands_give_up(ouro_loop *loop);
 

@@ -2,11 +2,11 @@
 /*
  * Operations as futures.
  *
- * An operation keeps its own copy of the entry and waits in `queued`; once a turn the loop copies what
- * fits into the driver's queue. From then on the kernel may write to the caller's memory, and only its
- * last completion settles the future: a cancel is a request, sent from a list of its own with room kept
- * for it, and what the operation itself says is what counts. An operation cancelled before it was
- * handed over is simply unlinked.
+ * An operation keeps its own copy of the entry and waits in `queued`; once a turn the loop copies
+ * what fits into the driver's queue. From then on the kernel may write to the caller's memory, and
+ * only its last completion settles the future: a cancel is a request, sent from a list of its own
+ * with room kept for it, and what the operation itself says is what counts. An operation cancelled
+ * before it was handed over is simply unlinked.
  *
  * A slot's generation grows with each use, so a completion that comes too late, or a cancel that
  * finds its target gone, can never touch the next operation in the same slot.
@@ -36,13 +36,14 @@ struct ouro__op {
     struct io_uring_sqe sqe; /* until submitted; after that only user_data and res below */
 };
 
-/* Where the result of a zero-copy send waits for its notification: the entry is submitted and gone. */
+/* Where the result of a zero-copy send waits for its notification: the entry is submitted and
+ * gone. */
 static int32_t *early_result(struct ouro__op *op)
 {
     return (int32_t *)&op->sqe.len;
 }
 
-/* ---- Slots ------------------------------------------------------------------------------------- */
+/* ---- Slots ----------------------------------------------------------------------------------- */
 
 void ouro__ops_init(struct ouro__ops *ops, unsigned queue_size)
 {
@@ -109,7 +110,7 @@ static struct ouro__op *find(const struct ouro__ops *ops, uint64_t user_data)
     return ops->slots[i].op;
 }
 
-/* ---- To the driver --------------------------------------------------------------------------------- */
+/* ---- To the driver --------------------------------------------------------------------------- */
 
 static void submit_cancels(ouro_loop *loop)
 {
@@ -164,7 +165,7 @@ bool ouro__ops_flush(ouro_loop *loop)
     return ouro__ops_waiting(ops);
 }
 
-/* ---- From the driver -------------------------------------------------------------------------------- */
+/* ---- From the driver ------------------------------------------------------------------------- */
 
 static void op_settle(struct ouro__op *op, int32_t res)
 {
@@ -231,7 +232,7 @@ void ouro__op_complete(ouro_loop *loop, const struct ouro__completion *c)
     op_settle(op, c->flags & IORING_CQE_F_NOTIF ? *early_result(op) : c->res);
 }
 
-/* ---- Operations --------------------------------------------------------------------------------------- */
+/* ---- Operations ------------------------------------------------------------------------------ */
 
 static ouro_future *op_cancel(ouro_future *f)
 {

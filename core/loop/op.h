@@ -5,9 +5,9 @@
 /*
  * Operations in the hands of the driver.
  *
- * user_data is a slot of the table below and its generation, so that a late completion finds either its
- * operation or nothing. Entries wait in a list until the loop's next visit to the kernel, where they
- * are copied as far as the queue has room; cancels go first and have room kept for them.
+ * user_data is a slot of the table below and its generation, so that a late completion finds either
+ * its operation or nothing. Entries wait in a list until the loop's next visit to the kernel, where
+ * they are copied as far as the queue has room; cancels go first and have room kept for them.
  */
 
 #include "future_int.h"
@@ -56,7 +56,8 @@ void ouro__op_complete(ouro_loop *loop, const struct ouro__completion *completio
 /* Wait until there is something to read from @fd. */
 ouro_future *ouro__poll_in(int fd);
 
-/* Put @f, an operation, in the background: a loop that has nothing else ends. Closing the loop cancels it. */
+/* Put @f, an operation, in the background: a loop that has nothing else ends. Closing the loop
+ * cancels it. */
 void ouro__op_to_background(ouro_future *f);
 
 static inline bool ouro__ops_waiting(const struct ouro__ops *ops)

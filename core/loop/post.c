@@ -2,11 +2,11 @@
 /*
  * Calls from other threads.
  *
- * Posters push onto a lock-free stack; the loop takes all of it at once, turns it round, and runs what it
- * finds in order. A wake-up costs a system call, so only the poster who finds the loop sleeping makes one:
- * the loop says that it sleeps, then looks at the stack once more, and the poster pushes, then looks at what
- * the loop said, so at least one of them sees the other. A closed loop's stack ends in a mark that no
- * push gets past.
+ * Posters push onto a lock-free stack; the loop takes all of it at once, turns it round, and runs
+ * what it finds in order. A wake-up costs a system call, so only the poster who finds the loop
+ * sleeping makes one: the loop says that it sleeps, then looks at the stack once more, and the
+ * poster pushes, then looks at what the loop said, so at least one of them sees the other. A closed
+ * loop's stack ends in a mark that no push gets past.
  */
 #include "loop_int.h"
 
@@ -91,7 +91,7 @@ int ouro_loop_wake(ouro_loop *loop)
     return 0;
 }
 
-/* ---- Calls of the user's ------------------------------------------------------------------------------ */
+/* ---- Calls of the user's --------------------------------------------------------------------- */
 
 static void call_run(struct ouro__job *job)
 {

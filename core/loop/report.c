@@ -2,9 +2,9 @@
 /*
  * Reports: what went wrong and has no future to say so.
  *
- * A report is made on the spot and lives as long as the handler's call. The handler a loop starts with
- * writes to standard error, which is the one place where the library speaks on its own; a program that
- * wants it elsewhere, or nowhere, sets its own.
+ * A report is made on the spot and lives as long as the handler's call. The handler a loop starts
+ * with writes to standard error, which is the one place where the library speaks on its own; a
+ * program that wants it elsewhere, or nowhere, sets its own.
  */
 #include "pool_int.h"
 

@@ -2,7 +2,8 @@
 /*
  * ouro_run(): a whole program in one call.
  *
- * Makes a loop, runs the main task, shuts down, closes. Meanwhile SIGINT is ours, if nobody has claimed it.
+ * Makes a loop, runs the main task, shuts down, closes. Meanwhile SIGINT is ours, if nobody has
+ * claimed it.
  */
 #include "run_int.h"
 

@@ -13,8 +13,9 @@
 /* The main task as a future, or why there is none. */
 ouro_future *ouro__main_spawn(ouro_task_fn *fn, void *arg, const ouro_run_options *opts);
 
-/* Drive @main to its end. With @interruptible, SIGINT cancels it; ouro_loop_stop() does, after @stopped has been
- * told, if that is not NULL. 0, or an error of the ring and @main still pending. */
+/* Drive @main to its end. With @interruptible, SIGINT cancels it; ouro_loop_stop() does, after
+ * @stopped has been told, if that is not NULL. 0, or an error of the ring and @main still
+ * pending. */
 int ouro__main_run(ouro_loop *loop, ouro_future *main, bool interruptible, void (*stopped)(void));
 
 /* Who SIGINT goes to: the loops of one program, all of which live until it is given back. */

@@ -2,10 +2,10 @@
 /*
  * SIGINT for a whole program, of one loop or several.
  *
- * It is ours only while a program runs that has claimed it, and only if nobody else had. The first is noted and
- * wakes every loop of the program, each of which cancels its main task, so that everything unwinds and cleans
- * up; the second is for a program that does not, and does what the default does. The handler touches atomics
- * and wakes loops; it may run on any thread.
+ * It is ours only while a program runs that has claimed it, and only if nobody else had. The first
+ * is noted and wakes every loop of the program, each of which cancels its main task, so that
+ * everything unwinds and cleans up; the second is for a program that does not, and does what the
+ * default does. The handler touches atomics and wakes loops; it may run on any thread.
  */
 #include "run_int.h"
 

@@ -2,15 +2,15 @@
 /*
  * Talking to a child process: all of its input, all of its output, and how it ended.
  *
- * Happy path: a task of the loop's own takes the pipes over and feeds and reads them at the same time, each in a
- * task, so that neither side can be stuck because the other's pipe is full; when all have come to their end it
- * waits for the child.
+ * Happy path: a task of the loop's own takes the pipes over and feeds and reads them at the same
+ * time, each in a task, so that neither side can be stuck because the other's pipe is full; when
+ * all have come to their end it waits for the child.
  *
- * Writing to a pipe that nobody reads raises SIGPIPE, and pipes know no way to ask that it be not: it is blocked
- * in the loop's thread while a child is fed.
+ * Writing to a pipe that nobody reads raises SIGPIPE, and pipes know no way to ask that it be not:
+ * it is blocked in the loop's thread while a child is fed.
  *
- * How it fails: the first error ends the other parts, and so does a cancel. The pipes are closed when the last of
- * them has ended, on every path, by the destructor of the task's argument.
+ * How it fails: the first error ends the other parts, and so does a cancel. The pipes are closed
+ * when the last of them has ended, on every path, by the destructor of the task's argument.
  */
 #include "process_int.h"
 #include "signals_int.h"
@@ -62,7 +62,7 @@ void ouro_output_free(void *output)
     ouro__release(o);
 }
 
-/* ---- The parts ------------------------------------------------------------------------------------- */
+/* ---- The parts ------------------------------------------------------------------------------- */
 
 /* Move up to @size bytes; pipes have no position. */
 static int64_t transfer(uint8_t opcode, int fd, const void *bytes, size_t size)
@@ -125,7 +125,7 @@ static int64_t read_all(void *arg)
     return n;
 }
 
-/* ---- The whole ------------------------------------------------------------------------------------- */
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 static int64_t exchange(struct talk *t)
 {
@@ -167,7 +167,7 @@ static int64_t talk(void *arg)
     return status >= 0 || ouro_signal_of(status) ? hand_out(t, status) : status;
 }
 
-/* ---- Beginning ------------------------------------------------------------------------------------- */
+/* ---- Beginning ------------------------------------------------------------------------------- */
 
 static struct talk *talk_new(ouro_process *p, const void *input, size_t size)
 {

@@ -2,18 +2,20 @@
 /*
  * Child processes: waited for and signalled by pidfd.
  *
- * Happy path: what was asked for is copied, a thread of the disk lane starts the child, and the spawn settles
- * with a handle. From then on the child's pidfd is polled through the ring, in the background, so that a
- * child that nobody waits for is reaped all the same but keeps no loop running; when it has ended, it is
- * reaped with one waitid(2) that does not wait, and whoever stands in line is told. A signal goes to the pidfd,
- * and so to no other process that got the number later. None of the system calls made here waits.
+ * Happy path: what was asked for is copied, a thread of the disk lane starts the child, and the
+ * spawn settles with a handle. From then on the child's pidfd is polled through the ring, in the
+ * background, so that a child that nobody waits for is reaped all the same but keeps no loop
+ * running; when it has ended, it is reaped with one waitid(2) that does not wait, and whoever
+ * stands in line is told. A signal goes to the pidfd, and so to no other process that got the
+ * number later. None of the system calls made here waits.
  *
- * The record lives as long as somebody has a reference: the user's handle, the child itself until it is reaped,
- * a wait that cannot be cancelled. A scope that is to kill the child finds it by that of the child.
+ * The record lives as long as somebody has a reference: the user's handle, the child itself until
+ * it is reaped, a wait that cannot be cancelled. A scope that is to kill the child finds it by that
+ * of the child.
  *
- * How it fails: a child that could not be started is an error of the spawn, with words. If there is no memory to
- * poll a child, whoever wants it next tries again. Closing the loop lets children go on; what has not been
- * reaped then is left to the end of this process.
+ * How it fails: a child that could not be started is an error of the spawn, with words. If there is
+ * no memory to poll a child, whoever wants it next tries again. Closing the loop lets children go
+ * on; what has not been reaped then is left to the end of this process.
  */
 #include "process_int.h"
 
@@ -37,7 +39,7 @@ int ouro__process_check(const ouro_process *p)
     return p ? ouro__loop_check(p->loop) : -EINVAL;
 }
 
-/* ---- Life ------------------------------------------------------------------------------------------ */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 void ouro__process_close_fds(ouro_process *p)
 {
@@ -97,7 +99,8 @@ static int poll_it(ouro_process *p)
     return 0;
 }
 
-/* The poll has ended: since the child has, or by shutdown, after which only who waits has it begun again. */
+/* The poll has ended: since the child has, or by shutdown, after which only who waits has it begun
+ * again. */
 static void polled(struct ouro__job *job)
 {
     ouro_process *p = OURO__CONTAINER(job, ouro_process, polled);
@@ -121,7 +124,7 @@ void ouro__processes_let_go(ouro_loop *loop)
     }
 }
 
-/* ---- Signals --------------------------------------------------------------------------------------- */
+/* ---- Signals --------------------------------------------------------------------------------- */
 
 static int send_to_group(const ouro_process *p, int number)
 {
@@ -154,7 +157,7 @@ int ouro_process_kill(ouro_process *p, int number)
     return send_signal(p, number);
 }
 
-/* ---- Waiting --------------------------------------------------------------------------------------- */
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 static void describe(const struct ouro__waiter *w, char *text, size_t size)
 {
@@ -205,7 +208,7 @@ static void scope_left(struct ouro__leaving *l, bool forgotten)
     ouro__process_unref(p);
 }
 
-/* ---- Spawning -------------------------------------------------------------------------------------- */
+/* ---- Spawning -------------------------------------------------------------------------------- */
 
 struct spawn {
     ouro_future f;
@@ -380,7 +383,7 @@ ouro_future *ouro_process_spawn(const ouro_process_options *opts)
     return &sp->f;
 }
 
-/* ---- The handle -------------------------------------------------------------------------------------- */
+/* ---- The handle ------------------------------------------------------------------------------ */
 
 int64_t ouro_process_pid(const ouro_process *p)
 {

@@ -16,7 +16,7 @@ static inline void ouro__close_fd(int *fd)
     *fd = -1;
 }
 
-/* ---- Starting ------------------------------------------------------------------------------------ */
+/* ---- Starting -------------------------------------------------------------------------------- */
 
 /* What the thread that starts a child is told, and what it tells. One block of memory. */
 struct ouro__start {
@@ -37,10 +37,11 @@ struct ouro__start {
 /* Copy all that matters of @opts; NULL: no memory. Freed by ouro__release(). */
 struct ouro__start *ouro__start_new(const ouro_process_options *opts);
 
-/* Start the child of a struct ouro__start: 0 or -errno, and then there is none. Blocks. Any thread. */
+/* Start the child of a struct ouro__start: 0 or -errno, and then there is none. Blocks. Any
+ * thread. */
 int64_t ouro__start_run(void *start);
 
-/* ---- Children ------------------------------------------------------------------------------------ */
+/* ---- Children -------------------------------------------------------------------------------- */
 
 enum ouro__process_state {
     OURO__PROCESS_STARTING,

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starting a child process, on a thread where that may block: fork and exec stop the caller until the new
- * program is loaded.
+ * Starting a child process, on a thread where that may block: fork and exec stop the caller until
+ * the new program is loaded.
  *
- * Happy path: the loop's thread has copied what was asked for. Here the pipes are made, all close-on-exec and
- * above the standard three; posix_spawn(3) sets up the child's streams, directory, group and signals, closes
- * whatever else it has inherited, and executes; a pidfd is opened for it before anybody can have reaped it.
+ * Happy path: the loop's thread has copied what was asked for. Here the pipes are made, all
+ * close-on-exec and above the standard three; posix_spawn(3) sets up the child's streams,
+ * directory, group and signals, closes whatever else it has inherited, and executes; a pidfd is
+ * opened for it before anybody can have reaped it.
  *
- * How it fails: with the errno of the step that did, the child's included, and all that was opened is closed
- * again. A child for which there is no pidfd is killed and reaped.
+ * How it fails: with the errno of the step that did, the child's included, and all that was opened
+ * is closed again. A child for which there is no pidfd is killed and reaped.
  */
 #include "process_int.h"
 
@@ -23,7 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- What is asked for ----------------------------------------------------------------------------- */
+/* ---- What is asked for ----------------------------------------------------------------------- */
 
 #define DEFAULT_PATH "/bin:/usr/bin"
 
@@ -82,7 +83,7 @@ struct ouro__start *ouro__start_new(const ouro_process_options *opts)
     return start;
 }
 
-/* ---- Pipes ----------------------------------------------------------------------------------------- */
+/* ---- Pipes ----------------------------------------------------------------------------------- */
 
 static void close_all(int fds[3])
 {
@@ -124,7 +125,7 @@ static int open_pipes(struct ouro__start *start, int theirs[3])
     return rc;
 }
 
-/* ---- The program ------------------------------------------------------------------------------------ */
+/* ---- The program ----------------------------------------------------------------------------- */
 
 static bool is_program(const char *file)
 {
@@ -133,7 +134,8 @@ static bool is_program(const char *file)
            faccessat(AT_FDCWD, file, X_OK, AT_EACCESS) == 0;
 }
 
-/* Where the program is: looked for in the PATH that was copied, which posix_spawnp(3) cannot be told of. */
+/* Where the program is: looked for in the PATH that was copied, which posix_spawnp(3) cannot be
+ * told of. */
 static int find_program(const struct ouro__start *start, char file[PATH_MAX])
 {
     const char *name = start->argv[0];
@@ -161,7 +163,7 @@ static bool can_enter(const char *dir)
            faccessat(AT_FDCWD, dir, X_OK, AT_EACCESS) == 0;
 }
 
-/* ---- The child --------------------------------------------------------------------------------------- */
+/* ---- The child ------------------------------------------------------------------------------- */
 
 /* The child's stream @i. */
 static int set_stream(posix_spawn_file_actions_t *actions, ouro_stdio stdio, int i, int theirs)

@@ -2,11 +2,12 @@
 /*
  * Pools of processes: making and unmaking.
  *
- * Happy path: a zygote is forked, has each worker forked as it will later have replacements, and we take
- * their sockets. The end is a control socket shut down, which makes the zygote kill and reap all
- * of them and exit, and we wait for that.
+ * Happy path: a zygote is forked, has each worker forked as it will later have replacements, and we
+ * take their sockets. The end is a control socket shut down, which makes the zygote kill and reap
+ * all of them and exit, and we wait for that.
  *
- * These calls block, and make their system calls themselves: there is no loop yet, or none any more.
+ * These calls block, and make their system calls themselves: there is no loop yet, or none any
+ * more.
  */
 #include "procpool_loop.h"
 
@@ -25,7 +26,7 @@
 /* A result has to fit into memory, its header too. */
 #define LIMIT_MAX ((size_t)PTRDIFF_MAX / 2)
 
-/* ---- What may be used by the loop as well ------------------------------------------------------------- */
+/* ---- What may be used by the loop as well ---------------------------------------------------- */
 
 void ouro__worker_order(struct ouro__worker *w, enum ouro__order order)
 {
@@ -70,7 +71,7 @@ void ouro__worker_hang_up(struct ouro__worker *w)
     w->socket = -1;
 }
 
-/* ---- The zygote ------------------------------------------------------------------------------------ */
+/* ---- The zygote ------------------------------------------------------------------------------ */
 
 /* 0 if there is no other thread, whose locks a fork would copy and never unlock. */
 static int alone(void)
@@ -148,7 +149,7 @@ static int connect_zygote(ouro_procpool *pool)
     return rc;
 }
 
-/* ---- The workers ------------------------------------------------------------------------------------- */
+/* ---- The workers ----------------------------------------------------------------------------- */
 
 static int wait_for_worker(struct ouro__worker *w)
 {
@@ -174,7 +175,7 @@ static int start_workers(ouro_procpool *pool)
     return rc;
 }
 
-/* ---- The pool ---------------------------------------------------------------------------------------- */
+/* ---- The pool -------------------------------------------------------------------------------- */
 
 static void make_plan(struct ouro__worker_plan *plan, const ouro_procpool_options *opts)
 {

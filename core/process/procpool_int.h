@@ -10,10 +10,10 @@
  *          +------------ socket: job, answer ----------> worker
  *
  * The zygote is forked while the program has one thread and no loop, does nothing but look after
- * workers, and is the parent of them all: so none is ever signalled by the number of another, each one's end is
- * known, and a replacement is forked from a process that has no threads either. An order on a control
- * socket concerns the one worker that the socket stands for; the zygote answers with that worker's
- * successor, whose socket comes along as a descriptor.
+ * workers, and is the parent of them all: so none is ever signalled by the number of another, each
+ * one's end is known, and a replacement is forked from a process that has no threads either. An
+ * order on a control socket concerns the one worker that the socket stands for; the zygote answers
+ * with that worker's successor, whose socket comes along as a descriptor.
  */
 
 #include <ouro/procpool.h>
@@ -53,7 +53,8 @@ struct ouro__request {
 
 #define OURO__ANSWER_MAGIC UINT64_C(0x6f75726f2077726b)
 
-/* What a job came to, followed by its result. Read with suspicion: jobs may have written anywhere. */
+/* What a job came to, followed by its result. Read with suspicion: jobs may have written
+ * anywhere. */
 struct ouro__answer {
     uint64_t magic;
     int64_t value;
@@ -74,8 +75,8 @@ _Noreturn void ouro__worker_run(const struct ouro__worker_plan *plan, int socket
 /* Close every descriptor above standard error but the @count in @keep, which are sorted. */
 void ouro__close_others(const int *keep, int count);
 
-/* What a system call has returned, a descriptor or -1, moved out of the way of standard streams, which
- * the program may have closed: workers must not take it for one. The descriptor or -errno. */
+/* What a system call has returned, a descriptor or -1, moved out of the way of standard streams,
+ * which the program may have closed: workers must not take it for one. The descriptor or -errno. */
 int ouro__lift(int fd);
 
 /* Two connected sockets, close-on-exec and lifted. 0 or -errno. */

@@ -2,21 +2,22 @@
 /*
  * Jobs for processes.
  *
- * Happy path: a job waits in the pool's queue until a worker is idle; one send takes the request and its
- * input there, one receive brings the answer, another the result, and the future settles. Each is an operation
- * of the loop, and the worker's `step` what is done next. This file has the steps last to first.
+ * Happy path: a job waits in the pool's queue until a worker is idle; one send takes the request
+ * and its input there, one receive brings the answer, another the result, and the future settles.
+ * Each is an operation of the loop, and the worker's `step` what is done next. This file has the
+ * steps last to first.
  *
- * How it fails: the end of the stream where an answer should be, or an answer that makes no sense. Then
- * the zygote is asked to renew the worker, and says how the old one ended. Only then does the future settle:
- * whoever sees it finds the worker back at work. One that is found dead before it is given a job is
- * renewed first.
+ * How it fails: the end of the stream where an answer should be, or an answer that makes no sense.
+ * Then the zygote is asked to renew the worker, and says how the old one ended. Only then does the
+ * future settle: whoever sees it finds the worker back at work. One that is found dead before it is
+ * given a job is renewed first.
  *
- * A cancel takes a job out of the queue, or has the zygote ask the worker to stop and later kill it.
- * Receiving goes on meanwhile, so an answer that is on its way still wins. A worker that was asked is renewed in
- * any case: the request may come late, and must not hit its next job.
+ * A cancel takes a job out of the queue, or has the zygote ask the worker to stop and later kill
+ * it. Receiving goes on meanwhile, so an answer that is on its way still wins. A worker that was
+ * asked is renewed in any case: the request may come late, and must not hit its next job.
  *
- * A loop that is shut down cancels the operations themselves. Then the future settles without a renewal, and
- * the next job that is given to the worker waits for that.
+ * A loop that is shut down cancels the operations themselves. Then the future settles without a
+ * renewal, and the next job that is given to the worker waits for that.
  */
 #include "procpool_loop.h"
 
@@ -63,7 +64,7 @@ static int64_t ended(struct ouro__job *step, struct ouro__worker **ret_worker)
     return n;
 }
 
-/* ---- Settling ---------------------------------------------------------------------------------------- */
+/* ---- Settling -------------------------------------------------------------------------------- */
 
 /* The last job lets go of the pool, which another loop may have from then on. */
 static void leave(ouro_procpool *pool)
@@ -101,7 +102,7 @@ static void finish(struct ouro__worker *w)
         dispatch(pool);
 }
 
-/* ---- Renewing a worker --------------------------------------------------------------------------------- */
+/* ---- Renewing a worker ----------------------------------------------------------------------- */
 
 static void send_request(struct ouro__worker *w);
 
@@ -118,8 +119,8 @@ static void fail(struct ouro__worker *w, int64_t n)
         w->n = n;
 }
 
-/* The zygote has answered with @n bytes, none if it is gone, which resets the connection if it had not read its
- * order. */
+/* The zygote has answered with @n bytes, none if it is gone, which resets the connection if it had
+ * not read its order. */
 static void take_renewal(struct ouro__worker *w, int64_t n)
 {
     if (n < 0 && n != -ECONNRESET) {
@@ -192,7 +193,7 @@ static void lose(struct ouro__worker *w, int64_t n)
     over(w);
 }
 
-/* ---- Talking to a worker --------------------------------------------------------------------------------- */
+/* ---- Talking to a worker --------------------------------------------------------------------- */
 
 static size_t part(size_t size)
 {
@@ -343,7 +344,7 @@ static void send_request(struct ouro__worker *w)
           sent);
 }
 
-/* ---- Who does what ------------------------------------------------------------------------------------------ */
+/* ---- Who does what --------------------------------------------------------------------------- */
 
 /* Between jobs a socket has nothing to say. If it does, that is its end, or nonsense. */
 static bool is_well(const struct ouro__worker *w)
@@ -398,7 +399,7 @@ static void dispatch(ouro_procpool *pool)
     }
 }
 
-/* ---- Submitting ----------------------------------------------------------------------------------------------- */
+/* ---- Submitting ------------------------------------------------------------------------------ */
 
 /* No room for the deadline is no reason to spare the worker. */
 static void ask_to_stop(struct ouro__worker *w)

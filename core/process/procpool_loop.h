@@ -5,9 +5,9 @@
 /*
  * A pool of processes as the program sees it.
  *
- * A worker here is a place that processes fill one after the other. It works on one job at a time, and until
- * the job's future has settled; between jobs no operation of it is under way, so that nothing keeps an idle
- * loop alive.
+ * A worker here is a place that processes fill one after the other. It works on one job at a time,
+ * and until the job's future has settled; between jobs no operation of it is under way, so that
+ * nothing keeps an idle loop alive.
  */
 
 #include "loop_int.h"

@@ -2,13 +2,14 @@
 /*
  * What runs in a worker: a plain blocking loop that reads a job, runs it, writes what it came to.
  *
- * Happy path: read the request and its input, call the function, write the answer, again. The worker
- * ends with the program, which closes the socket, or with the zygote, whose death is a signal. It never
- * returns into the code it was forked from: it leaves by _exit(2), past handlers and leak checks that
- * are the program's.
+ * Happy path: read the request and its input, call the function, write the answer, again. The
+ * worker ends with the program, which closes the socket, or with the zygote, whose death is a
+ * signal. It never returns into the code it was forked from: it leaves by _exit(2), past handlers
+ * and leak checks that are the program's.
  *
- * How it fails: what a job does wrong is that job's, and what kills the worker is seen by the zygote.
- * Input there is no memory for is read and thrown away, so that the next job is found where it begins.
+ * How it fails: what a job does wrong is that job's, and what kills the worker is seen by the
+ * zygote. Input there is no memory for is read and thrown away, so that the next job is found where
+ * it begins.
  */
 #include "procpool_int.h"
 
@@ -36,7 +37,7 @@ volatile sig_atomic_t ouro__worker_asked;
 
 static pid_t zygote_pid;
 
-/* ---- The result -------------------------------------------------------------------------------- */
+/* ---- The result ------------------------------------------------------------------------------ */
 
 /* Room for @size bytes more. 0, -EMSGSIZE, -ENOMEM. */
 static int make_room(ouro_reply *reply, size_t size)
@@ -70,7 +71,7 @@ int ouro_reply_write(ouro_reply *reply, const void *data, size_t size)
     return rc;
 }
 
-/* ---- The socket -------------------------------------------------------------------------------- */
+/* ---- The socket ------------------------------------------------------------------------------ */
 
 /* Without the program there is nothing to do and nobody to tell. */
 static void read_all(int socket, void *into, size_t size)
@@ -111,7 +112,7 @@ static void skip(int socket, uint64_t size)
     }
 }
 
-/* ---- Jobs -------------------------------------------------------------------------------------- */
+/* ---- Jobs ------------------------------------------------------------------------------------ */
 
 static int64_t run(int socket, const struct ouro__request *request, ouro_reply *reply)
 {
@@ -142,10 +143,10 @@ static void serve(const struct ouro__worker_plan *plan, int socket)
     ouro__release(reply.data);
 }
 
-/* ---- The process ------------------------------------------------------------------------------- */
+/* ---- The process ----------------------------------------------------------------------------- */
 
-/* Only the zygote's request counts: a whole process group may be sent one, and how the program ends is
- * the program's affair. A system call that the job is in ends with EINTR. */
+/* Only the zygote's request counts: a whole process group may be sent one, and how the program ends
+ * is the program's affair. A system call that the job is in ends with EINTR. */
 static void on_sigterm(int number, siginfo_t *info, void *context)
 {
     (void)number;

@@ -2,15 +2,16 @@
 /*
  * The zygote: the process that forks a pool's workers, and is their parent.
  *
- * Happy path: it sleeps in poll(2). An order to renew a worker has that one killed, if it lives; when
- * it has been reaped, another is forked and its socket sent to the program along with how the old one
- * ended. Nothing is forked unasked, so a worker that cannot even start makes jobs fail, and no
- * storm of forks.
+ * Happy path: it sleeps in poll(2). An order to renew a worker has that one killed, if it lives;
+ * when it has been reaped, another is forked and its socket sent to the program along with how the
+ * old one ended. Nothing is forked unasked, so a worker that cannot even start makes jobs fail, and
+ * no storm of forks.
  *
  * How it ends: when the program does. A pidfd tells of that, however it came about, and the pool's
- * end is a socket shut down, which is seen even if a child of the program still has a copy of it. Then
- * the workers are killed and reaped. Should the zygote itself be killed, the workers are told by the kernel.
- * Every signal is blocked meanwhile: those for a whole process group are not meant for it.
+ * end is a socket shut down, which is seen even if a child of the program still has a copy of it.
+ * Then the workers are killed and reaped. Should the zygote itself be killed, the workers are told
+ * by the kernel. Every signal is blocked meanwhile: those for a whole process group are not meant
+ * for it.
  */
 #include "procpool_int.h"
 
@@ -45,7 +46,7 @@ static struct zygote {
     struct pollfd polls[CONTROLS + OURO__WORKERS_MAX];
 } zygote;
 
-/* ---- Descriptors ------------------------------------------------------------------------------- */
+/* ---- Descriptors ----------------------------------------------------------------------------- */
 
 void ouro__close_others(const int *keep, int count)
 {
@@ -103,7 +104,7 @@ static void keep_descriptors(int parent, const int *controls, int count)
     ouro__close_others(keep, count + 1);
 }
 
-/* ---- Workers ----------------------------------------------------------------------------------- */
+/* ---- Workers --------------------------------------------------------------------------------- */
 
 /* Fork a worker: 0 or -errno. */
 static int fork_worker(struct place *p)
@@ -155,7 +156,8 @@ static void renew(struct place *p)
     answer(p, &renewal);
 }
 
-/* The program is to see the end of the stream, also if a child of the worker has a copy of its end. */
+/* The program is to see the end of the stream, also if a child of the worker has a copy of its
+ * end. */
 static void hang_up(const struct place *p)
 {
     shutdown(p->socket, SHUT_RDWR);
@@ -198,7 +200,7 @@ static _Noreturn void end(void)
     _exit(0);
 }
 
-/* ---- The program ------------------------------------------------------------------------------- */
+/* ---- The program ----------------------------------------------------------------------------- */
 
 static void take_order(struct place *p)
 {
@@ -237,7 +239,8 @@ static void listen_on(int parent, const int *controls, int count)
     }
 }
 
-/* A disposition of the program's would reach the workers, and SIGCHLD ignored would lose how they end. */
+/* A disposition of the program's would reach the workers, and SIGCHLD ignored would lose how they
+ * end. */
 static void reset_signals(void)
 {
     for (int number = 1; number <= SIGRTMAX; number++)

@@ -2,15 +2,16 @@
 /*
  * Signals as futures.
  *
- * Happy path: a stream blocks its signals in the loop's thread, so that they stay in the kernel until they are
- * read from a signalfd, which is polled through the ring while somebody waits in line, and only then: a
- * stream alone keeps no loop running. One signal is read for each who waits, the rest stays where it is.
- * Reading is left to the thread, since a worker of the ring would not see what was sent to the thread alone,
- * by raise(3) for one. None of the system calls made here waits.
+ * Happy path: a stream blocks its signals in the loop's thread, so that they stay in the kernel
+ * until they are read from a signalfd, which is polled through the ring while somebody waits in
+ * line, and only then: a stream alone keeps no loop running. One signal is read for each who waits,
+ * the rest stays where it is. Reading is left to the thread, since a worker of the ring would not
+ * see what was sent to the thread alone, by raise(3) for one. None of the system calls made here
+ * waits.
  *
- * A signal that was handed out and not taken comes again: those are kept as a set, since several of a kind
- * may count as one. One table for the process says which are watched; what a parent watched is free
- * for its forked child.
+ * A signal that was handed out and not taken comes again: those are kept as a set, since several of
+ * a kind may count as one. One table for the process says which are watched; what a parent watched
+ * is free for its forked child.
  *
  * How it fails: opening does all that can fail before it blocks anything. Closing cannot fail.
  */
@@ -39,7 +40,7 @@ struct ouro_signals {
     unsigned refs; /* the user's, and one for each future that may have to be taken back */
 };
 
-/* ---- The thread's mask ---------------------------------------------------------------------------- */
+/* ---- The thread's mask ----------------------------------------------------------------------- */
 
 static _Thread_local struct {
     unsigned times;
@@ -74,7 +75,7 @@ void ouro__signal_unblock(int number)
         pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* ---- Who watches what ------------------------------------------------------------------------------ */
+/* ---- Who watches what ------------------------------------------------------------------------ */
 
 /* For each signal the generation of the process that watches it, counted from 1; 0: nobody does. */
 static atomic_uint claims[_NSIG];
@@ -107,7 +108,7 @@ static int claim_all(const sigset_t *set)
     return 0;
 }
 
-/* ---- Life ------------------------------------------------------------------------------------------ */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static void signals_unref(ouro_signals *s)
 {
@@ -138,7 +139,8 @@ static void stop_polling(ouro_signals *s)
     s->poll = NULL;
 }
 
-/* End watching. In the child of a fork there is a descriptor and a mask to give back, and nothing else. */
+/* End watching. In the child of a fork there is a descriptor and a mask to give back, and nothing
+ * else. */
 static void stop(ouro_signals *s)
 {
     if (s->fd < 0)
@@ -162,7 +164,7 @@ void ouro__signals_stop_all(ouro_loop *loop)
         stop(OURO__CONTAINER(loop->signals.next, ouro_signals, link));
 }
 
-/* ---- Serving --------------------------------------------------------------------------------------- */
+/* ---- Serving --------------------------------------------------------------------------------- */
 
 /* A signal that has come; 0: none has. */
 static int take_number(ouro_signals *s)
@@ -232,7 +234,7 @@ static void taken(struct ouro__giver *giver, ouro_loop *loop)
 
 static const struct ouro__giver_kind signal_giver = {.back = come_again, .taken = taken};
 
-/* ---- Waiting --------------------------------------------------------------------------------------- */
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 static void stop_polling_for_nobody(struct ouro__job *job)
 {
@@ -305,9 +307,10 @@ int64_t ouro_signals_sender(const ouro_signals *s)
     return s ? s->sender : -EINVAL;
 }
 
-/* ---- Opening and closing ----------------------------------------------------------------------------- */
+/* ---- Opening and closing --------------------------------------------------------------------- */
 
-/* Whether it can be watched. What says that an instruction has failed cannot wait until it is read. */
+/* Whether it can be watched. What says that an instruction has failed cannot wait until it is
+ * read. */
 static bool watchable(int number)
 {
     static const int fatal[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
@@ -394,7 +397,7 @@ ouro_signals *ouro_signals_close(ouro_signals *s)
     return NULL;
 }
 
-/* ---- Once ------------------------------------------------------------------------------------------ */
+/* ---- Once ------------------------------------------------------------------------------------ */
 
 /* The wait has ended, and the watch with it: what nobody takes does not come again. */
 static ouro_future *watched_once(ouro_future *done, void *arg)

@@ -4,8 +4,8 @@
 
 #include "loop_int.h"
 
-/* Block a signal in this thread, as often as somebody asks, until all have unblocked it: then what has come
- * meanwhile is dropped, and the mask is as it was before the first. */
+/* Block a signal in this thread, as often as somebody asks, until all have unblocked it: then what
+ * has come meanwhile is dropped, and the mask is as it was before the first. */
 void ouro__signal_block(int number);
 void ouro__signal_unblock(int number);
 

@@ -3,8 +3,8 @@
  * Barriers: the last to come serves everybody who came before it.
  *
  * Indices are given out then, along the line, and not on arrival: who leaves before has never come,
- * and leaves no gap. The line is empty from that moment, so whoever comes next, however early, begins
- * the next round.
+ * and leaves no gap. The line is empty from that moment, so whoever comes next, however early,
+ * begins the next round.
  */
 #include "sync_int.h"
 

@@ -2,11 +2,13 @@
 /*
  * Conditions: a line of those who have given up a mutex until they are signalled.
  *
- * A signal moves waiters from this line straight to that of the mutex, which the signaller holds. There no
- * cancel reaches them, so a signal cannot be lost to one; a waiter that is cancelled while still in this line
- * has used up none. Everybody in the line waits with the same mutex; `item` of the waiter is which.
+ * A signal moves waiters from this line straight to that of the mutex, which the signaller holds.
+ * There no cancel reaches them, so a signal cannot be lost to one; a waiter that is cancelled while
+ * still in this line has used up none. Everybody in the line waits with the same mutex; `item` of
+ * the waiter is which.
  *
- * How it fails: whatever a wait comes to, the mutex is locked again first, in a wait that no cancel ends.
+ * How it fails: whatever a wait comes to, the mutex is locked again first, in a wait that no cancel
+ * ends.
  */
 #include "sync_int.h"
 

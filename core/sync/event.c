@@ -2,8 +2,8 @@
 /*
  * Events: a flag, and a line of those who wait for it.
  *
- * Only a clear event has a line. Setting it serves all of the line at once, so a clear that follows in the same
- * breath takes nothing from them. Nothing can fail but the making of a future.
+ * Only a clear event has a line. Setting it serves all of the line at once, so a clear that follows
+ * in the same breath takes nothing from them. Nothing can fail but the making of a future.
  */
 #include "sync_int.h"
 

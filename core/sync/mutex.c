@@ -2,14 +2,14 @@
 /*
  * Locks.
  *
- * The owner is a task, of which the mutex holds a reference, or a future, or whoever took it from one: for these
- * the owner is a mark that tells the loop. A mutex with an owner may have a line, one without has none: unlocking
- * makes the first in line the owner before it runs, so nobody can come in between, and a lock that is free
- * can be taken without a look at the line. The reference keeps an owner that ended without
- * unlocking apart from a new task at its address.
+ * The owner is a task, of which the mutex holds a reference, or a future, or whoever took it from
+ * one: for these the owner is a mark that tells the loop. A mutex with an owner may have a line,
+ * one without has none: unlocking makes the first in line the owner before it runs, so nobody can
+ * come in between, and a lock that is free can be taken without a look at the line. The reference
+ * keeps an owner that ended without unlocking apart from a new task at its address.
  *
- * How it fails: a lock that would never come is refused, because the task has it already or its owner has
- * ended. Unlocking needs nothing and always works.
+ * How it fails: a lock that would never come is refused, because the task has it already or its
+ * owner has ended. Unlocking needs nothing and always works.
  */
 #include "sync_int.h"
 
@@ -21,7 +21,8 @@ static void *future_of(const ouro_loop *loop)
     return (char *)(uintptr_t)loop + 1;
 }
 
-/* And once somebody took it. Told apart, since before that nobody can unlock: it would come back twice. */
+/* And once somebody took it. Told apart, since before that nobody can unlock: it would come back
+ * twice. */
 static void *taker_of(const ouro_loop *loop)
 {
     return (char *)(uintptr_t)loop + 3;
@@ -118,7 +119,7 @@ int ouro__mutex_relock(ouro_mutex *m, struct ouro__task *task)
     return 0;
 }
 
-/* ---- The calls ---------------------------------------------------------------------------------- */
+/* ---- The calls ------------------------------------------------------------------------------- */
 
 int ouro_mutex_lock(ouro_mutex *m)
 {

@@ -2,13 +2,13 @@
 /*
  * Queues between tasks: putting and getting.
  *
- * Happy path: a put finds room, or a getter to hand its item to, and goes on; a get finds an item and goes on.
- * Else they wait in line. A get that makes room lets in the item of the first putter in line at once, so
- * items go in in the order in which they came. With capacity 0 an item goes from putter to getter without
- * being in the queue.
+ * Happy path: a put finds room, or a getter to hand its item to, and goes on; a get finds an item
+ * and goes on. Else they wait in line. A get that makes room lets in the item of the first putter
+ * in line at once, so items go in in the order in which they came. With capacity 0 an item goes
+ * from putter to getter without being in the queue.
  *
- * No memory is an error of a put that needs a longer queue, and of what makes a future. Filling the room
- * that a get has made, and taking an item back, need none.
+ * No memory is an error of a put that needs a longer queue, and of what makes a future. Filling the
+ * room that a get has made, and taking an item back, need none.
  */
 #include "queue_int.h"
 
@@ -31,7 +31,7 @@ static const struct ouro__wait_kind get_kind = {
     .describe = ouro__queue_describe,
 };
 
-/* ---- Handing over ------------------------------------------------------------------------------------ */
+/* ---- Handing over ---------------------------------------------------------------------------- */
 
 /* The first getter in line has @item. */
 static void hand_over(ouro_queue *q, void *item)
@@ -41,8 +41,8 @@ static void hand_over(ouro_queue *q, void *item)
     ouro__serve(getter, 0);
 }
 
-/* Let @item in, if that needs no waiting: 0, -EAGAIN, -EPIPE, -ENOMEM. Nobody is overtaken: while putters wait,
- * there is no room. */
+/* Let @item in, if that needs no waiting: 0, -EAGAIN, -EPIPE, -ENOMEM. Nobody is overtaken: while
+ * putters wait, there is no room. */
 static inline int let_in(ouro_queue *q, void *item)
 {
     if (q->condition != OURO__QUEUE_OPEN)
@@ -117,7 +117,7 @@ void ouro__queue_take_back(struct ouro__giver *giver, ouro_loop *loop, ouro_resu
     ouro__queue_unref(q);
 }
 
-/* ---- Putting ------------------------------------------------------------------------------------------- */
+/* ---- Putting --------------------------------------------------------------------------------- */
 
 int ouro_queue_put(ouro_queue *q, void *item)
 {
@@ -151,7 +151,7 @@ ouro_future *ouro_queue_put_future(ouro_queue *q, void *item)
     return f;
 }
 
-/* ---- Getting ------------------------------------------------------------------------------------------- */
+/* ---- Getting --------------------------------------------------------------------------------- */
 
 int ouro_queue_get(ouro_queue *q, void **ret_item)
 {
@@ -208,7 +208,7 @@ ouro_future *ouro_queue_get_future(ouro_queue *q)
     return f;
 }
 
-/* ---- Looking ------------------------------------------------------------------------------------------- */
+/* ---- Looking --------------------------------------------------------------------------------- */
 
 int64_t ouro_queue_size(const ouro_queue *q)
 {

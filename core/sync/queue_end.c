@@ -2,12 +2,13 @@
 /*
  * Queues between tasks: making, joining, ending.
  *
- * Happy path: the user makes a queue, joins it or shuts it down, and gives it back, which is a shutdown too. The
- * memory goes when nobody refers to the queue any more: futures may still hold items that could come back.
+ * Happy path: the user makes a queue, joins it or shuts it down, and gives it back, which is a
+ * shutdown too. The memory goes when nobody refers to the queue any more: futures may still hold
+ * items that could come back.
  *
- * Destructors of items run in a job of the loop, so that no call of the user's finds another of the user's
- * at work beneath it; when the loop is closed there is no later, and they run at once. Nothing here can
- * fail but for what it is given, and memory for a new queue or a future.
+ * Destructors of items run in a job of the loop, so that no call of the user's finds another of the
+ * user's at work beneath it; when the loop is closed there is no later, and they run at once.
+ * Nothing here can fail but for what it is given, and memory for a new queue or a future.
  */
 #include "queue_int.h"
 
@@ -18,7 +19,7 @@ static const struct ouro__wait_kind join_kind = {
 
 static void destroy_items(struct ouro__job *job);
 
-/* ---- Making ------------------------------------------------------------------------------------------- */
+/* ---- Making ---------------------------------------------------------------------------------- */
 
 static void has_taken(struct ouro__giver *giver, ouro_loop *loop)
 {
@@ -64,7 +65,7 @@ int ouro_queue_new(int64_t capacity, const ouro_queue_options *opts, ouro_queue 
     return 0;
 }
 
-/* ---- Who may use it, and who does ---------------------------------------------------------------------- */
+/* ---- Who may use it, and who does ------------------------------------------------------------ */
 
 int ouro__queue_refuse(const ouro_queue *q)
 {
@@ -108,7 +109,7 @@ void ouro__queue_unpromise(ouro_queue *q)
     ouro__queue_unref(q);
 }
 
-/* ---- Joining ------------------------------------------------------------------------------------------- */
+/* ---- Joining --------------------------------------------------------------------------------- */
 
 void ouro__queue_finish(ouro_queue *q, int64_t n)
 {
@@ -153,7 +154,7 @@ ouro_future *ouro_queue_join_future(ouro_queue *q)
     return ouro__wait_future(q->loop, &q->joiners, &w, NULL);
 }
 
-/* ---- Ending -------------------------------------------------------------------------------------------- */
+/* ---- Ending ---------------------------------------------------------------------------------- */
 
 static void destroy_items(struct ouro__job *job)
 {

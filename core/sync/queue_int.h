@@ -5,10 +5,11 @@
 /*
  * What the two halves of a queue share: queue.c puts and gets, queue_end.c makes, joins and ends.
  *
- * While getters wait, there is nothing to be had; while putters wait, there is no room. An item that was handed to
- * a future is out, but may come back: from when the future is made until it has been taken or is back, room
- * for it is reserved, and the future refers to the queue. Besides those, only the user does: who waits
- * when the queue is given back is sent away with -EPIPE, and looks at the queue no more.
+ * While getters wait, there is nothing to be had; while putters wait, there is no room. An item
+ * that was handed to a future is out, but may come back: from when the future is made until it has
+ * been taken or is back, room for it is reserved, and the future refers to the queue. Besides
+ * those, only the user does: who waits when the queue is given back is sent away with -EPIPE, and
+ * looks at the queue no more.
  */
 
 #include "loop_int.h"

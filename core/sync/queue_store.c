@@ -2,9 +2,10 @@
 /*
  * The less frequent half of a queue's store: growing, returning, and the heap.
  *
- * The heap keeps each item before its children, by the comparator and among equals by sequence number. New items
- * count up and those that come back count down, so that no two are alike: the order is total, and
- * equals come out as they went in. No memory to grow is the only failure, and changes nothing.
+ * The heap keeps each item before its children, by the comparator and among equals by sequence
+ * number. New items count up and those that come back count down, so that no two are alike: the
+ * order is total, and equals come out as they went in. No memory to grow is the only failure, and
+ * changes nothing.
  */
 #include "queue_store.h"
 
@@ -30,7 +31,7 @@ void ouro__store_forget_order(struct ouro__store *store)
     store->compare = NULL;
 }
 
-/* ---- Room ------------------------------------------------------------------------------------------- */
+/* ---- Room ------------------------------------------------------------------------------------ */
 
 /* The ring has twice the room: what went round its old end goes behind it. */
 static void unwrap(struct ouro__store *store, size_t old_room)
@@ -83,7 +84,7 @@ void ouro__store_return(struct ouro__store *store, void *item)
     store->count++;
 }
 
-/* ---- The heap ----------------------------------------------------------------------------------------- */
+/* ---- The heap -------------------------------------------------------------------------------- */
 
 static bool before(const struct ouro__store *store, const struct ouro__ranked *a,
                    const struct ouro__ranked *b)

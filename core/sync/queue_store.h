@@ -5,9 +5,10 @@
 /*
  * What is in a queue, in the order in which it comes out.
  *
- * A ring for FIFO and LIFO, which differ only in the end that is taken from; for PRIORITY a binary heap, where
- * a sequence number tells equals apart. Room is made when an item comes that needs it, and then kept. For
- * items that are out and may come back room stays reserved, so that coming back cannot fail.
+ * A ring for FIFO and LIFO, which differ only in the end that is taken from; for PRIORITY a binary
+ * heap, where a sequence number tells equals apart. Room is made when an item comes that needs it,
+ * and then kept. For items that are out and may come back room stays reserved, so that coming back
+ * cannot fail.
  */
 
 #include <ouro/queue.h>

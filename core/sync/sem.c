@@ -2,12 +2,13 @@
 /*
  * Semaphores.
  *
- * Permits are free or somebody's. The first in line never asks for less than is free: whatever changes
- * either, a release or a waiter that leaves, serves from the front for as long as the permits last. Who
- * comes later waits behind, even for fewer, or the one who needs many would never get them.
+ * Permits are free or somebody's. The first in line never asks for less than is free: whatever
+ * changes either, a release or a waiter that leaves, serves from the front for as long as the
+ * permits last. Who comes later waits behind, even for fewer, or the one who needs many would never
+ * get them.
  *
- * How it fails: a request that no release could fulfil, or a release beyond the bound, is refused and
- * changes nothing.
+ * How it fails: a request that no release could fulfil, or a release beyond the bound, is refused
+ * and changes nothing.
  */
 #include "sync_int.h"
 
@@ -48,7 +49,8 @@ static const struct ouro__wait_kind permit_wait = {
     .describe = describe,
 };
 
-/* Nobody took the future's result. That more than the bound come back is somebody else's mistake. */
+/* Nobody took the future's result. That more than the bound come back is somebody else's
+ * mistake. */
 static void take_back(struct ouro__giver *giver, ouro_loop *loop, ouro_result result)
 {
     (void)loop;

@@ -12,7 +12,7 @@ static inline struct ouro__giver *ouro__giver_at(void **storage)
     return (struct ouro__giver *)(void *)storage;
 }
 
-/* ---- What a condition does with its mutex ------------------------------------------------------- */
+/* ---- What a condition does with its mutex ---------------------------------------------------- */
 
 /* The owner is done with @m: the next in line has it. */
 void ouro__mutex_pass_on(ouro_mutex *m);

@@ -2,10 +2,10 @@
 /*
  * Lines of tasks and futures that wait for what other tasks hold.
  *
- * Happy path: a node goes to the end of the line, its task suspends; whoever releases what it waits for hands
- * it over with ouro__serve(), which takes the node out of the line and makes the task ready. A cancel takes
- * the node out as well, so after either the other finds nothing to do. There is no failure: a task's node
- * is on its stack, and a future that cannot be made stands in no line.
+ * Happy path: a node goes to the end of the line, its task suspends; whoever releases what it waits
+ * for hands it over with ouro__serve(), which takes the node out of the line and makes the task
+ * ready. A cancel takes the node out as well, so after either the other finds nothing to do. There
+ * is no failure: a task's node is on its stack, and a future that cannot be made stands in no line.
  */
 #include "loop_int.h"
 
@@ -93,7 +93,7 @@ int64_t ouro__wait_in_line(struct ouro__task *task, struct ouro__line *line, str
     return w->n;
 }
 
-/* ---- As a future ------------------------------------------------------------------------------------ */
+/* ---- As a future ----------------------------------------------------------------------------- */
 
 static ouro_future *wait_cancel(ouro_future *f)
 {

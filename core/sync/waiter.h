@@ -5,10 +5,10 @@
 /*
  * Lines: who waits for a lock, a permit, an item, in the order in which they came.
  *
- * A task that waits has its node on its own stack, so that waiting needs no memory and cannot fail for want of
- * it. Where a future waits, for a select or a callback, the node is in the future. What is waited for is handed
- * over while the waiter is still in line: whoever leaves it unserved has nothing, whoever was served has it,
- * and a cancel cannot come in between.
+ * A task that waits has its node on its own stack, so that waiting needs no memory and cannot fail
+ * for want of it. Where a future waits, for a select or a callback, the node is in the future. What
+ * is waited for is handed over while the waiter is still in line: whoever leaves it unserved has
+ * nothing, whoever was served has it, and a cancel cannot come in between.
  */
 
 #include "future_int.h"
@@ -22,11 +22,12 @@ struct ouro__waiter;
 struct ouro__wait_kind {
     const char *name; /* of what is waited for: "mutex" */
 
-    /* @w has left the line unserved, because it was cancelled: who stood behind it may be able to go on.
-     * NULL: nobody is. Runs no user code. */
+    /* @w has left the line unserved, because it was cancelled: who stood behind it may be able to
+     * go on. NULL: nobody is. Runs no user code. */
     void (*left)(struct ouro__waiter *w);
 
-    /* More than the name, for ouro_tasks_print(): "held by 'writer'", "3 of 8 items". NULL: no more. */
+    /* More than the name, for ouro_tasks_print(): "held by 'writer'", "3 of 8 items". NULL: no
+     * more. */
     void (*describe)(const struct ouro__waiter *w, char *text, size_t size);
 
     bool stubborn; /* a cancel does not end the wait */
@@ -53,8 +54,8 @@ void ouro__line_push(struct ouro__line *line, struct ouro__waiter *w);
 /* Take @w out of its line, which serves nobody. */
 void ouro__line_remove(struct ouro__waiter *w);
 
-/* Stand in @line with @w, whose `kind`, `of`, `n` and `item` are set, until served or cancelled. Returns what
- * it was served with, or -ECANCELED. The object waited for may be gone by then. */
+/* Stand in @line with @w, whose `kind`, `of`, `n` and `item` are set, until served or cancelled.
+ * Returns what it was served with, or -ECANCELED. The object waited for may be gone by then. */
 int64_t ouro__wait_in_line(struct ouro__task *task, struct ouro__line *line,
                            struct ouro__waiter *w);
 
@@ -70,8 +71,9 @@ void ouro__waiter_describe(const struct ouro__waiter *w, char *text, size_t size
 /* A cancel has come for @w. */
 void ouro__waiter_give_up(struct ouro__waiter *w);
 
-/* A future that stands in @line as @w (which is copied) would; @giver takes back what it is served with, n
- * and item, unless somebody takes it (NULL: it need not go back). -ENOMEM as ouro__failed(). */
+/* A future that stands in @line as @w (which is copied) would; @giver takes back what it is served
+ * with, n and item, unless somebody takes it (NULL: it need not go back). -ENOMEM as
+ * ouro__failed(). */
 ouro_future *ouro__wait_future(ouro_loop *loop, struct ouro__line *line,
                                const struct ouro__waiter *w, struct ouro__giver *giver);
 

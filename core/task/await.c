@@ -2,15 +2,15 @@
 /*
  * Waiting, from inside a task.
  *
- * Happy path: the task's job goes into the waiters of the future, the task suspends, settling moves the
- * job to the ready list, and the loop resumes it. What is settled already costs no switch, but every
- * 128th such wait in a row lets others run, so that a task whose work is always ready cannot starve the
- * rest.
+ * Happy path: the task's job goes into the waiters of the future, the task suspends, settling moves
+ * the job to the ready list, and the loop resumes it. What is settled already costs no switch, but
+ * every 128th such wait in a row lets others run, so that a task whose work is always ready cannot
+ * starve the rest.
  *
  * In a cancelled scope a wait first cancels what it was to wait for, and still waits for that to
- * settle: with the operation not yet submitted nothing is started, and a buffer on the stack is never
- * given up while the kernel has it. Each such wait passes through the loop once, so that code which
- * ignores its errors cannot spin.
+ * settle: with the operation not yet submitted nothing is started, and a buffer on the stack is
+ * never given up while the kernel has it. Each such wait passes through the loop once, so that code
+ * which ignores its errors cannot spin.
  */
 #include "loop_int.h"
 
@@ -119,8 +119,8 @@ static void await(struct ouro__task *task, ouro_future *f)
     ouro__task_wait(task, f);
 }
 
-/* A wait that cannot be: the reference is consumed all the same, but for another thread's future and
- * for the task itself, which is more likely borrowed. */
+/* A wait that cannot be: the reference is consumed all the same, but for another thread's future
+ * and for the task itself, which is more likely borrowed. */
 static int64_t refuse(ouro_future *f, int rc)
 {
     bool self = ouro__this_loop && ouro__this_loop->task && f == &ouro__this_loop->task->f;

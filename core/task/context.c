@@ -2,9 +2,9 @@
 /*
  * The switch between stacks, and what has to be told of it.
  *
- * A sanitizer follows one stack a thread unless it hears otherwise: AddressSanitizer wants the bounds
- * of the stack that comes next before the switch, and gives those of the one left behind after
- * it; ThreadSanitizer wants a fiber for each. Nothing here can fail.
+ * A sanitizer follows one stack a thread unless it hears otherwise: AddressSanitizer wants the
+ * bounds of the stack that comes next before the switch, and gives those of the one left behind
+ * after it; ThreadSanitizer wants a fiber for each. Nothing here can fail.
  */
 #include "context.h"
 
@@ -106,7 +106,7 @@ static inline void jump(struct ouro__context *from, struct ouro__context *to)
 
 #endif
 
-/* ---- With the sanitizers told --------------------------------------------------------------------- */
+/* ---- With the sanitizers told ---------------------------------------------------------------- */
 
 #if OURO__ASAN
 /* The context that is being left: its bounds become known on arrival. */

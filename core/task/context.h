@@ -6,8 +6,8 @@
  * Where a flow of control stopped, and how to go on there: the switch between stacks.
  *
  * On x86-64 and aarch64 the switch is a few instructions (context_*.S) that save what the calling
- * convention wants saved; elsewhere it is ucontext(3), which also saves the signal mask and costs two
- * system calls. AddressSanitizer and ThreadSanitizer are told of each switch.
+ * convention wants saved; elsewhere it is ucontext(3), which also saves the signal mask and costs
+ * two system calls. AddressSanitizer and ThreadSanitizer are told of each switch.
  */
 
 #include <stddef.h>
@@ -57,8 +57,8 @@ struct ouro__context {
 #endif
 };
 
-/* Prepare @context to call entry(arg) on the stack of @size bytes at @stack. entry() may not return:
- * it leaves by ouro__context_leave(). */
+/* Prepare @context to call entry(arg) on the stack of @size bytes at @stack. entry() may not
+ * return: it leaves by ouro__context_leave(). */
 void ouro__context_make(struct ouro__context *context, void *stack, size_t size,
                         void (*entry)(void *), void *arg);
 

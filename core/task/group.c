@@ -2,20 +2,20 @@
 /*
  * Groups of tasks that end together.
  *
- * The user's struct is the scope of the body and a pointer. All else is an object of its own, which each child
- * refers to, so a body that returns without leaving its group leaves no pointer into its stack behind: the
- * children are cancelled, and the object goes with the last of them.
+ * The user's struct is the scope of the body and a pointer. All else is an object of its own, which
+ * each child refers to, so a body that returns without leaving its group leaves no pointer into its
+ * stack behind: the children are cancelled, and the object goes with the last of them.
  *
- * Happy path: a child is watched by a job. When it has ended, the job tells on_child, notes an error, gives the
- * child's place to the next who waits to spawn, and after the last wakes the body, which waits to leave. The
- * first error cancels the group's scope, and whatever cancels that scope, this or a deadline or a cancel from
- * outside, cancels the children: scopes tell the groups inside. So shields hold for children as they do for
- * the body, and a body that waits for its children needs no interrupting. All of this happens in jobs, never
- * inside the call that settles or cancels, and none of it allocates: a child that failed is its own entry in
- * the list of errors.
+ * Happy path: a child is watched by a job. When it has ended, the job tells on_child, notes an
+ * error, gives the child's place to the next who waits to spawn, and after the last wakes the body,
+ * which waits to leave. The first error cancels the group's scope, and whatever cancels that scope,
+ * this or a deadline or a cancel from outside, cancels the children: scopes tell the groups inside.
+ * So shields hold for children as they do for the body, and a body that waits for its children
+ * needs no interrupting. All of this happens in jobs, never inside the call that settles or
+ * cancels, and none of it allocates: a child that failed is its own entry in the list of errors.
  *
- * How it fails: entering and spawning for want of memory, spawning into what is cancelled or over. Then the child's
- * argument is still the caller's.
+ * How it fails: entering and spawning for want of memory, spawning into what is cancelled or over.
+ * Then the child's argument is still the caller's.
  */
 #include "loop_int.h"
 
@@ -81,7 +81,7 @@ static void members_unref(struct members *m)
     ouro__slab_free(&m->loop->slab, m, sizeof(*m));
 }
 
-/* ---- Cancelling ------------------------------------------------------------------------------------ */
+/* ---- Cancelling ------------------------------------------------------------------------------ */
 
 static void cancel_children(struct ouro__job *fork)
 {
@@ -117,7 +117,7 @@ static void cancel_group(struct members *m, const char *reason)
         ouro__scope_cancel(&m->group->scope, reason);
 }
 
-/* ---- The end of a child ------------------------------------------------------------------------------ */
+/* ---- The end of a child ---------------------------------------------------------------------- */
 
 static bool has_room(const struct members *m)
 {
@@ -205,7 +205,7 @@ static void child_ended(struct ouro__job *job)
     members_unref(m);
 }
 
-/* ---- Waiting ------------------------------------------------------------------------------------------- */
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 static void describe_members(const struct members *m, char *text, size_t size)
 {
@@ -242,7 +242,8 @@ static void wait_to_leave(struct members *m, struct ouro__task *task)
 static int take_place(struct members *m, struct ouro__task *task)
 {
     if (m->stopped) {
-        ouro_yield(); /* like every wait that fails for a cancel, so that ignoring it cannot hang the loop */
+        ouro_yield(); /* like every wait that fails for a cancel, so that ignoring it cannot hang
+                         the loop */
         return -ECANCELED;
     }
     if (may_come(m)) {
@@ -260,7 +261,7 @@ static int take_place(struct members *m, struct ouro__task *task)
     return rc;
 }
 
-/* ---- Entering and leaving -------------------------------------------------------------------------------- */
+/* ---- Entering and leaving -------------------------------------------------------------------- */
 
 /* The group is left; or @forgotten, and its struct is gone. */
 static void left(struct ouro__leaving *l, bool forgotten)
@@ -385,7 +386,7 @@ int64_t ouro_group_exit(ouro_group *group, int64_t rc)
     return rc == -ECANCELED && by_hand ? 0 : rc;
 }
 
-/* ---- Spawning ------------------------------------------------------------------------------------------------ */
+/* ---- Spawning -------------------------------------------------------------------------------- */
 
 /* Start a child in a place that was taken for it. */
 static int spawn(struct members *m, ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts,
@@ -459,7 +460,7 @@ int ouro_group_try_spawn(ouro_group *group, ouro_task_fn *fn, void *arg,
     return spawn(m, fn, arg, opts, ret_task, __builtin_return_address(0));
 }
 
-/* ---- To be printed ---------------------------------------------------------------------------------------------- */
+/* ---- To be printed --------------------------------------------------------------------------- */
 
 ouro_future *ouro__group_child(const ouro_scope *scope, struct ouro__link **at)
 {
@@ -473,7 +474,7 @@ void ouro__group_describe(const ouro_scope *scope, char *text, size_t size)
     describe_members(OURO__CONTAINER(scope, const ouro_group, scope)->members, text, size);
 }
 
-/* ---- The rest --------------------------------------------------------------------------------------------------- */
+/* ---- The rest -------------------------------------------------------------------------------- */
 
 int ouro_group_cancel(ouro_group *group, const char *reason)
 {

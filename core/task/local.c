@@ -2,11 +2,12 @@
 /*
  * Task-local values.
  *
- * A list of bindings that is never changed once it can be seen by two: setting a key makes a new head, and
- * copies of the bindings before the one it replaces, so that the length is bounded by the number of keys.
- * The value itself sits in a box that copies share and that is destroyed, by a job on the loop, with
- * the last of them. A job of a pool has copies in an array of its own, for its thread to read: only their
- * boxes are shared with the loop, and counted atomically. No memory is the only failure, and leaves everything as it was.
+ * A list of bindings that is never changed once it can be seen by two: setting a key makes a new
+ * head, and copies of the bindings before the one it replaces, so that the length is bounded by the
+ * number of keys. The value itself sits in a box that copies share and that is destroyed, by a job
+ * on the loop, with the last of them. A job of a pool has copies in an array of its own, for its
+ * thread to read: only their boxes are shared with the loop, and counted atomically. No memory is
+ * the only failure, and leaves everything as it was.
  */
 #include "pool_int.h"
 
@@ -134,7 +135,7 @@ int ouro_local_set(const ouro_local *key, void *value, ouro_free_fn *value_free)
     return 0;
 }
 
-/* ---- In jobs of pools -------------------------------------------------------------------------------- */
+/* ---- In jobs of pools ------------------------------------------------------------------------ */
 
 size_t ouro__locals_count(const struct ouro__locals *locals)
 {

@@ -9,7 +9,8 @@
  */
 struct ouro__locals;
 
-/* What holds now: the current task's, or that of the loop's current callback. Borrowed; NULL: none. */
+/* What holds now: the current task's, or that of the loop's current callback. Borrowed; NULL:
+ * none. */
 struct ouro__locals *ouro__locals_current(ouro_loop *loop);
 
 struct ouro__locals *ouro__locals_ref(struct ouro__locals *locals);
@@ -26,7 +27,8 @@ struct ouro__binding {
 size_t ouro__locals_count(const struct ouro__locals *locals);
 void ouro__locals_copy(const struct ouro__locals *locals, struct ouro__binding *to);
 
-/* Give copies back, on the thread of @loop; or, with NULL, on any thread once that loop is closed. */
+/* Give copies back, on the thread of @loop; or, with NULL, on any thread once that loop is
+ * closed. */
 void ouro__bindings_drop(ouro_loop *loop, const struct ouro__binding *bindings, size_t count);
 
 #endif

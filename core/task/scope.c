@@ -2,9 +2,9 @@
 /*
  * Scopes: regions of a task that can be cancelled on their own.
  *
- * They form a stack inside the task, innermost first. Cancelling sets a flag that is never cleared and
- * interrupts the task's wait, if the scope is in effect there; from then on every wait inside sees the
- * flag. Nothing is ever un-cancelled: leaving the scope is what ends it.
+ * They form a stack inside the task, innermost first. Cancelling sets a flag that is never cleared
+ * and interrupts the task's wait, if the scope is in effect there; from then on every wait inside
+ * sees the flag. Nothing is ever un-cancelled: leaving the scope is what ends it.
  */
 #include "loop_int.h"
 
@@ -43,8 +43,8 @@ void ouro__scope_cancel(ouro_scope *scope, const char *reason)
     ouro__cancel_from(scope->task->loop, next);
 }
 
-/* A scope's deadline. Not in the scope itself: a body may return without leaving it, and what it was is
- * then dead stack, while this can still be found and freed. */
+/* A scope's deadline. Not in the scope itself: a body may return without leaving it, and what it
+ * was is then dead stack, while this can still be found and freed. */
 struct deadline {
     struct ouro__timer timer;
     ouro_scope *scope;
@@ -109,7 +109,7 @@ int ouro_scope_enter(ouro_scope *scope, const ouro_scope_options *opts)
     return 0;
 }
 
-/* ---- What is done when they are left -------------------------------------------------------------- */
+/* ---- What is done when they are left --------------------------------------------------------- */
 
 void ouro__scope_on_leave(ouro_scope *scope, struct ouro__leaving *l)
 {

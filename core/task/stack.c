@@ -2,10 +2,10 @@
 /*
  * The stack pool; stack.h says how it behaves.
  *
- * Stacks are cut from blocks of 4 MiB, which are only address space until touched. The guard is made
- * by MADV_GUARD_INSTALL (Linux 6.13), which costs no mapping; older kernels need mprotect(2), which
- * splits the block, so that vm.max_map_count bounds the number of stacks there. No memory, or no
- * mapping left, is the only failure.
+ * Stacks are cut from blocks of 4 MiB, which are only address space until touched. The guard is
+ * made by MADV_GUARD_INSTALL (Linux 6.13), which costs no mapping; older kernels need mprotect(2),
+ * which splits the block, so that vm.max_map_count bounds the number of stacks there. No memory, or
+ * no mapping left, is the only failure.
  */
 #include "stack.h"
 

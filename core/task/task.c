@@ -2,11 +2,11 @@
 /*
  * Tasks: starting, running and ending them.
  *
- * A spawned task waits in the ready list. Its first run takes a stack and enters the body; each suspension
- * returns to whoever resumed it, which is the loop, or for an eager start the spawner. When the body has
- * returned, control leaves its stack for good, and from outside the stack is given back and the future
- * settled. A task cancelled before it started never gets a stack; one for which there is no memory
- * fails with -ENOMEM as if its body had returned that.
+ * A spawned task waits in the ready list. Its first run takes a stack and enters the body; each
+ * suspension returns to whoever resumed it, which is the loop, or for an eager start the spawner.
+ * When the body has returned, control leaves its stack for good, and from outside the stack is
+ * given back and the future settled. A task cancelled before it started never gets a stack; one for
+ * which there is no memory fails with -ENOMEM as if its body had returned that.
  */
 #include "pool_int.h"
 
@@ -30,7 +30,7 @@ static_assert(sizeof(struct ouro__task) <= 208, "a task outgrew its budget");
 
 static void run(struct ouro__job *job);
 
-/* ---- The task's own stack ------------------------------------------------------------------------ */
+/* ---- The task's own stack -------------------------------------------------------------------- */
 
 static void body(void *arg)
 {
@@ -82,7 +82,7 @@ void ouro__task_suspend(struct ouro__task *task)
         ouro__context_switch(&task->context, &next->context);
 }
 
-/* ---- Outside it ------------------------------------------------------------------------------------ */
+/* ---- Outside it ------------------------------------------------------------------------------ */
 
 /* Replace the object of a pending task's result. */
 static void set_object(ouro_future *f, void *ptr, ouro_free_fn *ptr_free)
@@ -186,7 +186,7 @@ static void run(struct ouro__job *job)
         leave_stack(last);
 }
 
-/* ---- Cancelling ---------------------------------------------------------------------------------------- */
+/* ---- Cancelling ------------------------------------------------------------------------------ */
 
 ouro_future *ouro__task_interrupt(struct ouro__task *task)
 {
@@ -254,7 +254,7 @@ const struct ouro__kind ouro__task_kind = {
     .part = task_part,
 };
 
-/* ---- Spawning -------------------------------------------------------------------------------------------- */
+/* ---- Spawning -------------------------------------------------------------------------------- */
 
 static struct ouro__task *task_new(ouro_loop *loop, ouro_task_fn *fn, void *arg,
                                    const ouro_spawn_options *opts)
@@ -326,7 +326,7 @@ ouro_future *ouro_spawn(ouro_task_fn *fn, void *arg)
     return spawn(fn, arg, NULL, __builtin_return_address(0));
 }
 
-/* ---- About the current task ---------------------------------------------------------------------------- */
+/* ---- About the current task ------------------------------------------------------------------ */
 
 ouro_future *ouro_task_current(void)
 {

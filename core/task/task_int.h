@@ -13,9 +13,9 @@
 /*
  * A task: a future whose result is made by a function on a stack of its own.
  *
- * It is in exactly one place: running, in the loop's ready list, in the waiters of the future it awaits, for
- * all of which `job` is its node, or in the line of a lock or the like, with a node on its own stack. Its stack is taken when it first runs and given back when the
- * body has returned.
+ * It is in exactly one place: running, in the loop's ready list, in the waiters of the future it
+ * awaits, for all of which `job` is its node, or in the line of a lock or the like, with a node on
+ * its own stack. Its stack is taken when it first runs and given back when the body has returned.
  */
 struct ouro__task {
     ouro_future f;
@@ -66,22 +66,23 @@ static inline struct ouro__task *ouro__task_of(ouro_future *f)
     return f->kind == &ouro__task_kind ? OURO__CONTAINER(f, struct ouro__task, f) : NULL;
 }
 
-/* ouro_spawn_with(), but for the argument of a task that could not be made: it stays the caller's. @place is
- * where the user's code goes on, to be told where the task comes from. */
+/* ouro_spawn_with(), but for the argument of a task that could not be made: it stays the caller's.
+ * @place is where the user's code goes on, to be told where the task comes from. */
 ouro_future *ouro__spawn(ouro_task_fn *fn, void *arg, const ouro_spawn_options *opts,
                          const void *place);
 
 /* Why waits of @task fail now; NULL: they do not. */
 const char *ouro__task_cancelled(const struct ouro__task *task);
 
-/* Why waits in @scope of @task fail, whatever is cancelled or shielded inside it; NULL: they do not. */
+/* Why waits in @scope of @task fail, whatever is cancelled or shielded inside it; NULL: they do
+ * not. */
 const char *ouro__scope_cancelled(const struct ouro__task *task, const struct ouro_scope *scope);
 
 /* Cancel a scope that is not cancelled yet. */
 void ouro__scope_cancel(struct ouro_scope *scope, const char *reason);
 
-/* Have the groups of @task whose scopes are cancelled now cancel their children: jobs in the loop's list
- * `cancelling`. */
+/* Have the groups of @task whose scopes are cancelled now cancel their children: jobs in the loop's
+ * list `cancelling`. */
 void ouro__scopes_tell_groups(struct ouro__task *task);
 
 /* The same for the group of @scope. */
@@ -93,7 +94,8 @@ ouro_future *ouro__group_child(const struct ouro_scope *scope, struct ouro__link
 /* Its name and how many are alive, in words. */
 void ouro__group_describe(const struct ouro_scope *scope, char *text, size_t size);
 
-/* A scope of @task was cancelled: stop its wait, if it waits. Returns what to cancel next, or NULL. */
+/* A scope of @task was cancelled: stop its wait, if it waits. Returns what to cancel next, or
+ * NULL. */
 ouro_future *ouro__task_interrupt(struct ouro__task *task);
 
 /* Cancel the whole of a pending task, for @reason. */
@@ -105,19 +107,20 @@ const struct ouro__task *ouro__task_of_job(const struct ouro__job *job);
 /* Whether @job is a task's that merely joins what it waits for. */
 bool ouro__task_joins(const struct ouro__job *job);
 
-/* The body of @task has returned without leaving its scopes: find what hangs on them, not the scopes. */
+/* The body of @task has returned without leaving its scopes: find what hangs on them, not the
+ * scopes. */
 void ouro__scopes_forget(struct ouro__task *task);
 
-/* Something to be done when a scope is left. It is in the scope's list and in the loop's, where it can still be
- * found when the scope is gone: see ouro__scopes_forget(). */
+/* Something to be done when a scope is left. It is in the scope's list and in the loop's, where it
+ * can still be found when the scope is gone: see ouro__scopes_forget(). */
 struct ouro__leaving {
     struct ouro__link link;
     struct ouro__leaving *next; /* of the same scope, registered earlier */
     struct ouro_scope *scope;   /* NULL: gone */
     struct ouro__task *task;
 
-    /* The current task is about to leave the scope, and may still wait; or, with @forgotten, its body has
-     * returned, and the scope is gone. It is out of the list. */
+    /* The current task is about to leave the scope, and may still wait; or, with @forgotten, its
+     * body has returned, and the scope is gone. It is out of the list. */
     void (*run)(struct ouro__leaving *l, bool forgotten);
 };
 

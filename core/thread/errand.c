@@ -2,17 +2,17 @@
 /*
  * Errands: from the post that brings one to the answer.
  *
- * Happy path: the post starts a task; a job watches it; when it has settled, its outcome moves into the record,
- * and the kind tells those who wait. A cancel is another post. Nothing is allocated on the way, so nothing
- * can get lost on it.
+ * Happy path: the post starts a task; a job watches it; when it has settled, its outcome moves into
+ * the record, and the kind tells those who wait. A cancel is another post. Nothing is allocated on
+ * the way, so nothing can get lost on it.
  *
- * How it fails: a loop that closes answers -ESHUTDOWN, for what never began and for work that shutdown gave up.
- * If nobody waits any more, the work is left to itself like any task that was detached: the loop
- * destroys its object, and reports its error.
+ * How it fails: a loop that closes answers -ESHUTDOWN, for what never began and for work that
+ * shutdown gave up. If nobody waits any more, the work is left to itself like any task that was
+ * detached: the loop destroys its object, and reports its error.
  */
 #include "errand.h"
 
-/* ---- The answer --------------------------------------------------------------------------------------- */
+/* ---- The answer ------------------------------------------------------------------------------ */
 
 /* What those who wait are told of settled work. -ECANCELED is kept for what they have asked for. */
 static int64_t told(const struct ouro__errand *e, const ouro_future *work)
@@ -99,7 +99,7 @@ void ouro__errands_give_up(ouro_loop *loop)
     }
 }
 
-/* ---- The posts ------------------------------------------------------------------------------------------ */
+/* ---- The posts ------------------------------------------------------------------------------- */
 
 static void free_arg(struct ouro__errand *e)
 {
@@ -173,7 +173,7 @@ bool ouro__errand_stop(struct ouro__errand *e)
     return false;
 }
 
-/* ---- Life ------------------------------------------------------------------------------------------------ */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 void ouro__errand_init(struct ouro__errand *e, const struct ouro__errand_kind *kind,
                        ouro_loop *loop, unsigned refs)

@@ -5,11 +5,12 @@
 #include "loop_int.h"
 
 /*
- * Errands: work on a loop for somebody on another thread, who waits for it in a way of his own. What calls
- * from loop to loop and remotes have in common.
+ * Errands: work on a loop for somebody on another thread, who waits for it in a way of his own.
+ * What calls from loop to loop and remotes have in common.
  *
- * An errand is a record that both sides count: the loop has a reference until it has answered, a cancel has
- * one while it is under way, and those who wait have theirs. Everything it will ever need is in it.
+ * An errand is a record that both sides count: the loop has a reference until it has answered, a
+ * cancel has one while it is under way, and those who wait have theirs. Everything it will ever
+ * need is in it.
  */
 
 struct ouro__errand;

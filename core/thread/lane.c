@@ -2,12 +2,13 @@
 /*
  * The lanes: the three pools that every process has.
  *
- * They are made once and never freed; what comes and goes is their threads. A loop enters when it first uses
- * a lane, and leaves when it closes; the last to leave has the threads end and joins them, so that a process
- * without loops has no threads of ours. Between the two, the limit of a lane's threads is its size; with no
- * loop, it is 0.
+ * They are made once and never freed; what comes and goes is their threads. A loop enters when it
+ * first uses a lane, and leaves when it closes; the last to leave has the threads end and joins
+ * them, so that a process without loops has no threads of ours. Between the two, the limit of a
+ * lane's threads is its size; with no loop, it is 0.
  *
- * A thread whose job outlives its loop, because it was abandoned or did not end in time, is not waited for.
+ * A thread whose job outlives its loop, because it was abandoned or did not end in time, is not
+ * waited for.
  */
 #include "pool_int.h"
 

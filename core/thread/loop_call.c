@@ -2,11 +2,11 @@
 /*
  * ouro_loop_call(): a task on another loop, as a future of this one.
  *
- * Happy path: an errand goes there, and its record comes back as a post when the task has answered; that
- * settles the future, which takes over the object. The future itself never leaves its loop.
+ * Happy path: an errand goes there, and its record comes back as a post when the task has answered;
+ * that settles the future, which takes over the object. The future itself never leaves its loop.
  *
- * How it fails: a loop there that is closed, or closes, answers -ESHUTDOWN. If this loop has closed before the
- * answer is there, because its shutdown gave up waiting, the object is destroyed there.
+ * How it fails: a loop there that is closed, or closes, answers -ESHUTDOWN. If this loop has closed
+ * before the answer is there, because its shutdown gave up waiting, the object is destroyed there.
  */
 #include "errand.h"
 
@@ -27,7 +27,7 @@ struct loop_call {
     struct message *message; /* a reference, until the answer is there */
 };
 
-/* ---- Back home ------------------------------------------------------------------------------------------ */
+/* ---- Back home ------------------------------------------------------------------------------- */
 
 static void settle(struct message *m)
 {
@@ -58,7 +58,7 @@ static void back_drop(struct ouro__post *post, bool quietly)
         settle(m);
 }
 
-/* ---- There ---------------------------------------------------------------------------------------------- */
+/* ---- There ----------------------------------------------------------------------------------- */
 
 static void call_answer(struct ouro__errand *e)
 {
@@ -86,7 +86,7 @@ static const struct ouro__errand_kind call_errand = {
     .free = message_free,
 };
 
-/* ---- Calling -------------------------------------------------------------------------------------------- */
+/* ---- Calling --------------------------------------------------------------------------------- */
 
 static ouro_future *call_cancel(ouro_future *f)
 {

@@ -2,14 +2,16 @@
 /*
  * ouro_offload(): a function on another thread, as a future.
  *
- * The future belongs to the loop; the job's record goes to the pool and comes back by a post, when it has
- * ended or will never run. Then, on the loop's thread, the argument is freed, the locals are given back, and
- * the future is settled with what the function returned. A cancel takes a job that waits out of the queue
- * and sends its record the same way back; one that runs is told and waited for, unless it was to be abandoned:
- * then the future is settled at once, and forgotten by the record.
+ * The future belongs to the loop; the job's record goes to the pool and comes back by a post, when
+ * it has ended or will never run. Then, on the loop's thread, the argument is freed, the locals are
+ * given back, and the future is settled with what the function returned. A cancel takes a job that
+ * waits out of the queue and sends its record the same way back; one that runs is told and waited
+ * for, unless it was to be abandoned: then the future is settled at once, and forgotten by the
+ * record.
  *
- * When the loop is closed before the job has ended, nobody can be told any more: what has to be destroyed
- * is destroyed on the pool's thread. No memory, and no thread, are failures of the start alone.
+ * When the loop is closed before the job has ended, nobody can be told any more: what has to be
+ * destroyed is destroyed on the pool's thread. No memory, and no thread, are failures of the start
+ * alone.
  */
 #include "pool_int.h"
 #include "procpool_int.h"
@@ -21,7 +23,7 @@ struct offload {
 
 _Thread_local struct ouro__pool_job *ouro__job_here;
 
-/* ---- On the pool's thread --------------------------------------------------------------------------------- */
+/* ---- On the pool's thread -------------------------------------------------------------------- */
 
 void ouro__job_run(struct ouro__pool_job *job)
 {
@@ -57,8 +59,8 @@ int64_t ouro__job_return(void *ptr, ouro_free_fn *ptr_free)
     return 0;
 }
 
-/* The reference to the loop is the poster's: the loop may take the post, and close, before ouro__post()
- * has returned. */
+/* The reference to the loop is the poster's: the loop may take the post, and close, before
+ * ouro__post() has returned. */
 bool ouro__job_deliver(struct ouro__pool_job *job)
 {
     ouro_loop *loop = job->loop;
@@ -91,7 +93,7 @@ void ouro__job_give_up(struct ouro__pool_job *job)
     ouro__post(job->loop, &job->given_up); /* a closed loop has given up by itself */
 }
 
-/* ---- On the loop's thread ----------------------------------------------------------------------------------- */
+/* ---- On the loop's thread -------------------------------------------------------------------- */
 
 /* The future that @job was to settle; nobody waits for it from now on. NULL: nobody does. */
 static ouro_future *detach(struct ouro__pool_job *job)
@@ -197,7 +199,7 @@ const char *ouro__job_name(const ouro_future *f)
     return o->job ? o->job->name : NULL;
 }
 
-/* ---- Starting ------------------------------------------------------------------------------------------------- */
+/* ---- Starting -------------------------------------------------------------------------------- */
 
 static struct ouro__pool_job *job_new(ouro_loop *loop, ouro_task_fn *fn, void *arg,
                                       const ouro_offload_options *opts)

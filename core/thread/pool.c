@@ -2,19 +2,21 @@
 /*
  * Pools: threads that take jobs from a queue.
  *
- * A job goes to the end of the queue; a thread is woken for it, or started while there are fewer than the
- * pool may have, unless one that is awake already will come for it. Of those that sleep, the one that fell
- * asleep last is woken: it is the warmest, and the others can go when they have been idle for long enough.
- * In conversation with a loop, one thread of a pool looks for the next job for a moment before it sleeps.
- * When a job has ended, its record is posted to its loop, which needs no memory and no lock.
+ * A job goes to the end of the queue; a thread is woken for it, or started while there are fewer
+ * than the pool may have, unless one that is awake already will come for it. Of those that sleep,
+ * the one that fell asleep last is woken: it is the warmest, and the others can go when they have
+ * been idle for long enough. In conversation with a loop, one thread of a pool looks for the next
+ * job for a moment before it sleeps. When a job has ended, its record is posted to its loop, which
+ * needs no memory and no lock.
  *
- * A thread is busy while it is in code of the user's, which may take for ever; the rest of its way is a
- * matter of microseconds, and can be waited for. Each thread that ends joins the one that ended before it,
- * so that to join the last is to have joined all. The last one of a pool that was left while threads were
- * busy has nobody to join it, and detaches itself.
+ * A thread is busy while it is in code of the user's, which may take for ever; the rest of its way
+ * is a matter of microseconds, and can be waited for. Each thread that ends joins the one that
+ * ended before it, so that to join the last is to have joined all. The last one of a pool that was
+ * left while threads were busy has nobody to join it, and detaches itself.
  *
- * How it fails: without any thread a job is refused; with fewer than there should be it waits longer. In the
- * child of a fork there are no threads, and a lock may be held for ever: nothing here touches it then.
+ * How it fails: without any thread a job is refused; with fewer than there should be it waits
+ * longer. In the child of a fork there are no threads, and a lock may be held for ever: nothing
+ * here touches it then.
  */
 #include "pool_int.h"
 #include "spin.h"
@@ -30,7 +32,8 @@
 #define SPIN          OURO_US(20)
 #define LOOKS_A_CLOCK 8 /* looks between two looks at the clock */
 
-/* A thread with nothing to do. Each has a condition of its own, so that the pool can choose whom to wake. */
+/* A thread with nothing to do. Each has a condition of its own, so that the pool can choose whom to
+ * wake. */
 struct sleeper {
     struct ouro__link link;
     pthread_cond_t woken;
@@ -38,7 +41,7 @@ struct sleeper {
     struct ouro__spin spin;
 };
 
-/* ---- Looking, sleeping, waking ------------------------------------------------------------------------ */
+/* ---- Looking, sleeping, waking --------------------------------------------------------------- */
 
 static void wake(ouro_pool *pool, struct ouro__link *link)
 {
@@ -115,7 +118,7 @@ static bool rest(ouro_pool *pool, struct sleeper *self)
     return true;
 }
 
-/* ---- A thread's life ------------------------------------------------------------------------------------ */
+/* ---- A thread's life ------------------------------------------------------------------------- */
 
 /* The next job, as one that runs; NULL: there is none, or it is for others. */
 static struct ouro__pool_job *take(ouro_pool *pool)
@@ -157,8 +160,8 @@ static void count_busy(ouro_pool *pool, int change)
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* To its loop; or, if that was closed under it, its destructors have to run here. @busy: this thread is
- * counted so already. */
+/* To its loop; or, if that was closed under it, its destructors have to run here. @busy: this
+ * thread is counted so already. */
 static void hand_over(ouro_pool *pool, struct ouro__pool_job *job, bool busy)
 {
     if (ouro__job_deliver(job))
@@ -170,8 +173,8 @@ static void hand_over(ouro_pool *pool, struct ouro__pool_job *job, bool busy)
         count_busy(pool, -1);
 }
 
-/* Do jobs until this thread is not needed any more. One that has ended is handed over after the next was
- * taken, which spares every job but the last a second look at the lock. Locked. */
+/* Do jobs until this thread is not needed any more. One that has ended is handed over after the
+ * next was taken, which spares every job but the last a second look at the lock. Locked. */
 static void serve(ouro_pool *pool, struct sleeper *self)
 {
     struct ouro__pool_job *job, *ended = NULL;
@@ -245,7 +248,8 @@ static void *live(void *arg)
     return NULL;
 }
 
-/* A thread is born with the signals of its parent blocked: all but those that tell of a fault of its own. */
+/* A thread is born with the signals of its parent blocked: all but those that tell of a fault of
+ * its own. */
 static void block_signals(sigset_t *before)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
@@ -276,7 +280,7 @@ static bool start_thread(ouro_pool *pool)
     return started;
 }
 
-/* ---- The queue -------------------------------------------------------------------------------------------- */
+/* ---- The queue ------------------------------------------------------------------------------- */
 
 /* Whether more jobs wait than threads will come for them. */
 static bool short_of_hands(const ouro_pool *pool)
@@ -346,7 +350,7 @@ void ouro__jobs_deliver(struct ouro__link *jobs)
     }
 }
 
-/* ---- How many threads --------------------------------------------------------------------------------------- */
+/* ---- How many threads ------------------------------------------------------------------------ */
 
 void ouro__pool_set_limit(ouro_pool *pool, unsigned limit)
 {
@@ -373,7 +377,7 @@ void ouro__pool_end_threads(ouro_pool *pool)
     pthread_mutex_lock(&pool->lock);
 }
 
-/* ---- Pools of the user's --------------------------------------------------------------------------------------- */
+/* ---- Pools of the user's --------------------------------------------------------------------- */
 
 /* It is held for so short a time that trying again is better than sleeping. */
 static void init_lock(pthread_mutex_t *lock)

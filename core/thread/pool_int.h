@@ -5,9 +5,10 @@
 /*
  * Pools of threads, and the jobs that offload.c hands to them.
  *
- * A job's record belongs to its loop's thread, but for what its comment says, from the submission to the
- * delivery. It is apart from the future: a job that was abandoned, or whose loop was closed under it, still
- * has a place to write to. Everything it will ever need is in it, so that ending a job cannot fail.
+ * A job's record belongs to its loop's thread, but for what its comment says, from the submission
+ * to the delivery. It is apart from the future: a job that was abandoned, or whose loop was closed
+ * under it, still has a place to write to. Everything it will ever need is in it, so that ending a
+ * job cannot fail.
  */
 
 #include "loop_int.h"
@@ -81,7 +82,7 @@ struct ouro_pool {
 extern _Thread_local struct ouro__pool_job *ouro__job_here
     __attribute__((tls_model("initial-exec")));
 
-/* ---- pool.c ------------------------------------------------------------------------------------------- */
+/* ---- pool.c ---------------------------------------------------------------------------------- */
 
 /* A pool in memory that is there already, with one reference. */
 void ouro__pool_init(ouro_pool *pool, const char *name, unsigned limit);
@@ -116,11 +117,12 @@ void ouro__pool_set_limit(ouro_pool *pool, unsigned limit);
 /* Have all threads look for what has changed. Locked. */
 void ouro__pool_wake_all(ouro_pool *pool);
 
-/* Have all threads end, and wait for those that are in nobody's code: at most some microseconds. Those
- * that are busy end by themselves, and are waited for by nobody. Locked; unlocked meanwhile. */
+/* Have all threads end, and wait for those that are in nobody's code: at most some microseconds.
+ * Those that are busy end by themselves, and are waited for by nobody. Locked; unlocked
+ * meanwhile. */
 void ouro__pool_end_threads(ouro_pool *pool);
 
-/* ---- lane.c ------------------------------------------------------------------------------------------- */
+/* ---- lane.c ---------------------------------------------------------------------------------- */
 
 /* The pool of a lane, for the use of @loop until it closes. */
 ouro_pool *ouro__lane_enter(ouro_loop *loop, ouro_lane lane);
@@ -131,12 +133,13 @@ void ouro__lanes_leave(ouro_loop *loop);
 /* This is the child of a fork: the lanes have no threads, no jobs and no users. */
 void ouro__lanes_in_child(void);
 
-/* ---- offload.c ---------------------------------------------------------------------------------------- */
+/* ---- offload.c ------------------------------------------------------------------------------- */
 
 /* Run it on this thread. */
 void ouro__job_run(struct ouro__pool_job *job);
 
-/* It is over: hand it back to its loop. False: that is closed, and ouro__job_end_here() is to follow. */
+/* It is over: hand it back to its loop. False: that is closed, and ouro__job_end_here() is to
+ * follow. */
 bool ouro__job_deliver(struct ouro__pool_job *job);
 void ouro__job_end_here(struct ouro__pool_job *job);
 

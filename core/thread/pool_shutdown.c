@@ -2,10 +2,11 @@
 /*
  * ouro_pool_shutdown(): wait until a pool has done its work, but not for ever.
  *
- * A closed pool's threads end when no job waits any more, and the last of them posts to the loop that
- * waits. When the grace has passed before that, the jobs that wait are withdrawn and those that run are
- * given up: their futures are settled by posts to their own loops, which may be many. What the last
- * thread posts is apart from the future, and left behind with the pool when the loop closes first.
+ * A closed pool's threads end when no job waits any more, and the last of them posts to the loop
+ * that waits. When the grace has passed before that, the jobs that wait are withdrawn and those
+ * that run are given up: their futures are settled by posts to their own loops, which may be many.
+ * What the last thread posts is apart from the future, and left behind with the pool when the loop
+ * closes first.
  *
  * No memory at the start is the only failure.
  */
@@ -37,7 +38,8 @@ static void all_ended(struct ouro__job *job)
     settle(OURO__CONTAINER(job, struct end, post.job)->shutdown, OURO_VALUE, 0);
 }
 
-/* Quietly also when the loop was closed first: its future, and what that holds, were given up with it. */
+/* Quietly also when the loop was closed first: its future, and what that holds, were given up with
+ * it. */
 static void drop(struct ouro__post *post, bool quietly)
 {
     if (quietly)

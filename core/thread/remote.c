@@ -2,12 +2,12 @@
 /*
  * Remotes: how a thread without a loop waits for work on one.
  *
- * A remote is an errand whose answer is kept until the last reference goes. Threads sleep on a condition
- * variable; once the answer is there it never changes, and is read without the lock. Whoever drops the last
- * reference posts what nobody took to the loop, which destroys it.
+ * A remote is an errand whose answer is kept until the last reference goes. Threads sleep on a
+ * condition variable; once the answer is there it never changes, and is read without the lock.
+ * Whoever drops the last reference posts what nobody took to the loop, which destroys it.
  *
- * How it fails: a loop that closes answers -ESHUTDOWN, so nobody waits for ever. A closed loop runs no
- * destructors any more, so the last reference does it on the spot.
+ * How it fails: a loop that closes answers -ESHUTDOWN, so nobody waits for ever. A closed loop runs
+ * no destructors any more, so the last reference does it on the spot.
  */
 #include "errand.h"
 
@@ -29,7 +29,7 @@ static ouro_remote *of(struct ouro__errand *e)
     return OURO__CONTAINER(e, ouro_remote, errand);
 }
 
-/* ---- The end ---------------------------------------------------------------------------------------------- */
+/* ---- The end --------------------------------------------------------------------------------- */
 
 static void remote_release(ouro_remote *r)
 {
@@ -90,8 +90,8 @@ static void last_drop(struct ouro__post *post, bool quietly)
     remote_release(r);
 }
 
-/* Have the loop settle up. The post that brought the errand has long been used, and can be again. The loop may
- * take it, let the remote go and close, all before ouro__post() has returned. */
+/* Have the loop settle up. The post that brought the errand has long been used, and can be again.
+ * The loop may take it, let the remote go and close, all before ouro__post() has returned. */
 static bool send_home(ouro_remote *r)
 {
     struct ouro__post *last = &r->errand.start;
@@ -113,7 +113,7 @@ static void remote_gone(struct ouro__errand *e)
     remote_release(r);
 }
 
-/* ---- The answer -------------------------------------------------------------------------------------------- */
+/* ---- The answer ------------------------------------------------------------------------------ */
 
 static void remote_answer(struct ouro__errand *e)
 {
@@ -212,7 +212,7 @@ ouro_remote *ouro_remote_free(ouro_remote *r)
     return NULL;
 }
 
-/* ---- Making ------------------------------------------------------------------------------------------------- */
+/* ---- Making ---------------------------------------------------------------------------------- */
 
 static bool wait_init(ouro_remote *r)
 {

@@ -2,13 +2,14 @@
 /*
  * ouro_run_workers(): a program that runs a loop on each of several threads.
  *
- * Every worker makes its loop and waits at a gate, which opens when all of them are there: so no main task can
- * ask for a loop that is not. The first main task that fails, or is stopped, has the others cancelled by a
- * post to each; SIGINT wakes all loops, and each cancels its own. The loops of a team are referenced until its
- * last thread has ended, so calls to a worker that has are refused and no more.
+ * Every worker makes its loop and waits at a gate, which opens when all of them are there: so no
+ * main task can ask for a loop that is not. The first main task that fails, or is stopped, has the
+ * others cancelled by a post to each; SIGINT wakes all loops, and each cancels its own. The loops
+ * of a team are referenced until its last thread has ended, so calls to a worker that has are
+ * refused and no more.
  *
- * How it fails: if a thread or a loop cannot be had, the gate tells those that were to go home, and no main
- * task has run.
+ * How it fails: if a thread or a loop cannot be had, the gate tells those that were to go home, and
+ * no main task has run.
  */
 #include "run_int.h"
 
@@ -58,7 +59,7 @@ struct team {
 
 static _Thread_local struct worker *self;
 
-/* ---- The gate ----------------------------------------------------------------------------------------- */
+/* ---- The gate -------------------------------------------------------------------------------- */
 
 /* @w has its loop, or @rc says why not. */
 static void arrive(struct worker *w, ouro_loop *loop, int rc)
@@ -103,7 +104,7 @@ static void move_gate(struct team *team, enum gate to)
     pthread_mutex_unlock(&team->lock);
 }
 
-/* ---- Stopping ------------------------------------------------------------------------------------------- */
+/* ---- Stopping -------------------------------------------------------------------------------- */
 
 static void stop_run(struct ouro__job *job)
 {
@@ -136,7 +137,7 @@ static void stopped_here(void)
     stop_all(self->team, "stopped");
 }
 
-/* ---- A worker ------------------------------------------------------------------------------------------- */
+/* ---- A worker -------------------------------------------------------------------------------- */
 
 static bool team_was_stopped(struct team *team)
 {
@@ -190,10 +191,10 @@ static void *worker_thread(void *arg)
     return NULL;
 }
 
-/* ---- The team ------------------------------------------------------------------------------------------- */
+/* ---- The team -------------------------------------------------------------------------------- */
 
-/* Threads for all but worker 0, as many as can be had. Signals are for the program's own threads, but for those
- * that tell of a fault in this one. Returns how many workers there are now. */
+/* Threads for all but worker 0, as many as can be had. Signals are for the program's own threads,
+ * but for those that tell of a fault in this one. Returns how many workers there are now. */
 static int start_threads(struct team *team)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
@@ -295,7 +296,7 @@ int64_t ouro_run_workers(int n, ouro_task_fn *main, void *arg, const ouro_run_op
     return result;
 }
 
-/* ---- About workers -------------------------------------------------------------------------------------- */
+/* ---- About workers --------------------------------------------------------------------------- */
 
 int ouro_cpu_count(void)
 {

@@ -19,7 +19,7 @@
 
 #define TIMES 2000u
 
-/* ---- Workloads: one operation each ---------------------------------------------------------------- */
+/* ---- Workloads: one operation each ----------------------------------------------------------- */
 
 static int64_t end_at_once(void *arg)
 {
@@ -137,7 +137,7 @@ static void do_yield(void)
     ouro_yield();
 }
 
-/* ---- Counting ------------------------------------------------------------------------------------- */
+/* ---- Counting -------------------------------------------------------------------------------- */
 
 struct operation {
     const char *name;
@@ -185,9 +185,10 @@ static double allocations(const void *operation)
     return (double)(job.after.allocations - job.before.allocations) / TIMES;
 }
 
-/* ---- strace --------------------------------------------------------------------------------------- */
+/* ---- strace ---------------------------------------------------------------------------------- */
 
-/* In the traced process: the loop's own count on stdout, complete since the loop is closed at once. */
+/* In the traced process: the loop's own count on stdout, complete since the loop is closed at
+ * once. */
 static int run_traced(void)
 {
     ouro_loop *loop;
@@ -239,7 +240,7 @@ static double counted_by_strace(const void *arg)
     return strace_calls; /* of the run that counted_by_loop() has just made */
 }
 
-/* ---- Table ---------------------------------------------------------------------------------------- */
+/* ---- Table ----------------------------------------------------------------------------------- */
 
 static const struct operation operations[] = {
     {"enters.nop", "a turn", 1, enters, do_nop},

@@ -3,9 +3,10 @@
 /*
  * From loop to loop: a call and its answer, and one way to a loop that sleeps.
  *
- * Two threads, each with a ring and pinned to a processor of its own. The rival is what one would write by hand: a
- * slot in shared memory and two eventfds, each of which the other's ring has a READ of. ouro's loops are
- * measured as they come and with their look at the ring before a sleep switched off, since the rival has none.
+ * Two threads, each with a ring and pinned to a processor of its own. The rival is what one would
+ * write by hand: a slot in shared memory and two eventfds, each of which the other's ring has a
+ * READ of. ouro's loops are measured as they come and with their look at the ring before a sleep
+ * switched off, since the rival has none.
  */
 
 #define _GNU_SOURCE 1
@@ -22,7 +23,7 @@
 #define BATCH 32u
 #define GAP   OURO_US(300)
 
-/* ---- ouro -------------------------------------------------------------------------------------------- */
+/* ---- ouro ------------------------------------------------------------------------------------ */
 
 struct pair {
     double (*measure)(void);
@@ -116,7 +117,7 @@ static double one_way(const void *spin)
     return run_pair(one_way_to_worker, *(const ouro_ns *)spin);
 }
 
-/* ---- By hand --------------------------------------------------------------------------------------------- */
+/* ---- By hand --------------------------------------------------------------------------------- */
 
 /* One of the two threads: its ring has a READ of its bell. */
 struct side {
@@ -249,7 +250,7 @@ static double hand_one_way(const void *arg)
     return run_by_hand(one_way_by_hand);
 }
 
-/* ---- Table ------------------------------------------------------------------------------------------------- */
+/* ---- Table ----------------------------------------------------------------------------------- */
 
 #define BY_HAND "two rings, eventfds by hand"
 

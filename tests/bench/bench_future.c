@@ -66,7 +66,7 @@ static double ouro_callback(const void *arg)
     return figure;
 }
 
-/* ---- Plain callbacks -------------------------------------------------------------------------------- */
+/* ---- Plain callbacks ------------------------------------------------------------------------- */
 
 static void count_call(void *arg)
 {
@@ -99,7 +99,7 @@ static double ouro_soon(const void *arg)
     return figure;
 }
 
-/* ---- libuv ------------------------------------------------------------------------------------------ */
+/* ---- libuv ----------------------------------------------------------------------------------- */
 
 #ifdef BENCH_HAVE_UV
 static void free_handle(uv_handle_t *handle)

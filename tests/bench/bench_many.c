@@ -3,8 +3,9 @@
 /*
  * A million tasks: what each costs to spawn, run and gather, and what it weighs while it sleeps.
  *
- * Rounds are processes of their own, so that no earlier one has left memory behind. Spawning is measured the
- * second time, for us and for Go: the first is mostly the kernel's work, which makes 70 000 pages.
+ * Rounds are processes of their own, so that no earlier one has left memory behind. Spawning is
+ * measured the second time, for us and for Go: the first is mostly the kernel's work, which makes
+ * 70 000 pages.
  */
 
 #define _GNU_SOURCE 1
@@ -30,7 +31,7 @@ static int64_t sleep_long(void *arg)
     return ouro_await(ouro_sleep(ASLEEP));
 }
 
-/* ---- Spawn and gather -------------------------------------------------------------------------- */
+/* ---- Spawn and gather ------------------------------------------------------------------------ */
 
 static double spawn_and_gather(ouro_future **tasks, ouro_result *results, unsigned n)
 {
@@ -69,7 +70,7 @@ static double ouro_spawning(const void *arg)
     return bench_in_child(spawn_round, arg);
 }
 
-/* ---- Asleep -------------------------------------------------------------------------------------- */
+/* ---- Asleep ---------------------------------------------------------------------------------- */
 
 /* The process ends after the round, and the sleepers with it. */
 static double sleep_round(const void *arg)

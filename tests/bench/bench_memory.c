@@ -26,7 +26,7 @@
 #define THREADS 1000u
 #define ASLEEP  OURO_SEC(100000)
 
-/* ---- ouro ------------------------------------------------------------------------------------------- */
+/* ---- ouro ------------------------------------------------------------------------------------ */
 
 /* Sleeping objects are simply left behind: the process ends after the round. */
 static double grow(ouro_future *(*make)(void))
@@ -81,7 +81,7 @@ static double ouro_tasks(const void *arg)
     return bench_in_child(grow_tasks, arg);
 }
 
-/* ---- Rivals --------------------------------------------------------------------------------------- */
+/* ---- Rivals ---------------------------------------------------------------------------------- */
 
 #ifdef BENCH_HAVE_UV
 static void never(uv_timer_t *timer)
@@ -140,7 +140,7 @@ static double threads(const void *arg)
     return bench_in_child(grow_threads, arg);
 }
 
-/* ---- Sizes ------------------------------------------------------------------------------------------ */
+/* ---- Sizes ----------------------------------------------------------------------------------- */
 
 static double size_of(ouro_future *f)
 {

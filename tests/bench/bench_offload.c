@@ -3,9 +3,9 @@
 /*
  * Jobs of a thread pool that do nothing: there and back, one at a time and a hundred at once.
  *
- * The loop runs on the processor of the program, the pool's one thread on another, for either side: what is
- * measured is handing over and waking, not where the scheduler happens to put threads. The rival is
- * uv_queue_work(), with a pool of one thread as well.
+ * The loop runs on the processor of the program, the pool's one thread on another, for either side:
+ * what is measured is handing over and waking, not where the scheduler happens to put threads. The
+ * rival is uv_queue_work(), with a pool of one thread as well.
  */
 
 #define _GNU_SOURCE 1
@@ -25,7 +25,7 @@
 
 static double took[TRIPS]; /* us */
 
-/* ---- ouro -------------------------------------------------------------------------------------------- */
+/* ---- ouro ------------------------------------------------------------------------------------ */
 
 static int64_t do_nothing(void *arg)
 {
@@ -86,7 +86,7 @@ static double together(const void *arg)
     return each;
 }
 
-/* ---- libuv ------------------------------------------------------------------------------------------- */
+/* ---- libuv ----------------------------------------------------------------------------------- */
 
 #ifdef BENCH_HAVE_UV
 struct trips {

@@ -40,7 +40,7 @@ struct race {
     double took[SINGLES];
 };
 
-/* ---- Both sides: sending and arriving ---------------------------------------------------------- */
+/* ---- Both sides: sending and arriving -------------------------------------------------------- */
 
 static void arrive(void *arg)
 {
@@ -103,7 +103,7 @@ static double outcome(struct race *race, uint64_t end)
     return (double)(end - race->sent) / race->posts;
 }
 
-/* ---- ouro ------------------------------------------------------------------------------------------- */
+/* ---- ouro ------------------------------------------------------------------------------------ */
 
 static int post_to_loop(struct race *race, ouro_call_fn *fn, void *arg)
 {
@@ -160,7 +160,7 @@ static double ouro_race(unsigned posts, unsigned gap_us, ouro_ns spin, bool no_m
     return outcome(&race, (uint64_t)end);
 }
 
-/* ---- libuv ------------------------------------------------------------------------------------------ */
+/* ---- libuv ----------------------------------------------------------------------------------- */
 
 #ifdef BENCH_HAVE_UV
 struct letter {
@@ -243,7 +243,7 @@ static double uv_singles(const void *arg)
 }
 #endif
 
-/* ---- Table ---------------------------------------------------------------------------------------- */
+/* ---- Table ----------------------------------------------------------------------------------- */
 
 static double flood(const void *arg)
 {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Queues: a million items from one producer to one consumer, with room for 128 between them, and with none.
+ * Queues: a million items from one producer to one consumer, with room for 128 between them, and
+ * with none.
  *
- * The figure is processor time for one put and one get, waits and switches included. The rivals are what
- * others would use: a ring under a mutex between two threads, a Go channel on one processor, asyncio.
+ * The figure is processor time for one put and one get, waits and switches included. The rivals are
+ * what others would use: a ring under a mutex between two threads, a Go channel on one processor,
+ * asyncio.
  */
 
 #define _GNU_SOURCE 1
@@ -17,7 +19,7 @@
 #define ITEMS    1000000u
 #define CAPACITY 128
 
-/* ---- ouro ------------------------------------------------------------------------------------------- */
+/* ---- ouro ------------------------------------------------------------------------------------ */
 
 static int64_t produce(void *arg)
 {
@@ -76,7 +78,7 @@ static double rendezvous(const void *arg)
     return ouro_round(0);
 }
 
-/* ---- Two threads ------------------------------------------------------------------------------------ */
+/* ---- Two threads ----------------------------------------------------------------------------- */
 
 static struct {
     pthread_mutex_t lock;
@@ -131,7 +133,7 @@ static double two_threads(const void *arg)
     return strange ? NAN : bench_cpu_per(start, ITEMS);
 }
 
-/* ---- Table ---------------------------------------------------------------------------------------- */
+/* ---- Table ----------------------------------------------------------------------------------- */
 
 int main(int argc, char **argv)
 {

@@ -24,7 +24,7 @@
 #define MESSAGE 64u
 #define IDLE    OURO_MS(200)
 
-/* ---- Round trips ---------------------------------------------------------------------------------- */
+/* ---- Round trips ----------------------------------------------------------------------------- */
 
 struct trips {
     int fd;
@@ -97,7 +97,7 @@ static double trip_cpu(ouro_ns spin)
     return bench_other_cpu() < 0 ? NAN : round_trips(spin)->cpu_us;
 }
 
-/* ---- Doing nothing -------------------------------------------------------------------------------- */
+/* ---- Doing nothing --------------------------------------------------------------------------- */
 
 struct nap {
     ouro_ns each;
@@ -121,7 +121,7 @@ static double idle_cpu(ouro_ns each, ouro_ns spin)
     return nap.cpu_percent;
 }
 
-/* ---- Table ---------------------------------------------------------------------------------------- */
+/* ---- Table ----------------------------------------------------------------------------------- */
 
 #define ON_AND_OFF(name, figure)            \
     static double name##_on(const void *a)  \

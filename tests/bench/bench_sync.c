@@ -3,8 +3,9 @@
 /*
  * What locks and semaphores cost: taken when free, and handed from one task to another.
  *
- * In a hand-over two tasks take turns: each takes the lock, lets the other run into it, and gives it back, so
- * that every time it goes to a task that waits. The rivals do the same on one processor.
+ * In a hand-over two tasks take turns: each takes the lock, lets the other run into it, and gives
+ * it back, so that every time it goes to a task that waits. The rivals do the same on one
+ * processor.
  */
 
 #define _GNU_SOURCE 1
@@ -17,7 +18,7 @@
 #define ROUNDS 100000u
 #define FREE   1000000u
 
-/* ---- Free ------------------------------------------------------------------------------------------ */
+/* ---- Free ------------------------------------------------------------------------------------ */
 
 static int64_t mutex_free(void *arg)
 {
@@ -58,7 +59,7 @@ static double pthread_free(const void *arg)
     return bench_cpu_per(start, FREE);
 }
 
-/* ---- Handed over ----------------------------------------------------------------------------------- */
+/* ---- Handed over ----------------------------------------------------------------------------- */
 
 static int64_t take_mutex(void *arg)
 {
@@ -107,7 +108,7 @@ static int64_t sem_turns(void *arg)
     return 0;
 }
 
-/* ---- Table ---------------------------------------------------------------------------------------- */
+/* ---- Table ----------------------------------------------------------------------------------- */
 
 #define ROUND(name, body)               \
     static double name(const void *arg) \

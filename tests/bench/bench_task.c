@@ -15,7 +15,7 @@
 #include "bench.h"
 #include "swap.h"
 
-/* ---- Await of a future that is done -------------------------------------------------------------- */
+/* ---- Await of a future that is done ---------------------------------------------------------- */
 
 #define AWAITS 204800u
 #define BATCH  4096u
@@ -81,7 +81,7 @@ static double call_pointer(const void *arg)
     return sum == AWAITS ? bench_cpu_per(start, AWAITS) : NAN;
 }
 
-/* ---- Yield and hand-over ------------------------------------------------------------------------- */
+/* ---- Yield and hand-over --------------------------------------------------------------------- */
 
 #define SWITCHES 50000u
 
@@ -150,7 +150,7 @@ static int64_t two_hand_over(void *arg)
     return ouro_await(other) == SWITCHES ? 0 : -1;
 }
 
-/* ---- Spawn, run, join ---------------------------------------------------------------------------- */
+/* ---- Spawn, run, join ------------------------------------------------------------------------ */
 
 #define SPAWNS 20000u
 #define CROWD  100u
@@ -207,7 +207,7 @@ static double pthread_life(const void *arg)
     return bench_cpu_per(start, n);
 }
 
-/* ---- Table ---------------------------------------------------------------------------------------- */
+/* ---- Table ----------------------------------------------------------------------------------- */
 
 #define ROUND(name, body)               \
     static double name(const void *arg) \

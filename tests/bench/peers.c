@@ -3,9 +3,9 @@
 /*
  * Rounds of programs in other languages, as child processes.
  *
- * A Go program is built the first time it is asked for, into a folder that goes when we end; Python is the
- * system's own, whose packages a Debian machine can have. A tool or a package that is not there is said
- * once and makes the figure NAN; a program that breaks off ends the benchmark.
+ * A Go program is built the first time it is asked for, into a folder that goes when we end; Python
+ * is the system's own, whose packages a Debian machine can have. A tool or a package that is not
+ * there is said once and makes the figure NAN; a program that breaks off ends the benchmark.
  */
 
 #define _GNU_SOURCE 1
@@ -57,7 +57,7 @@ static int run(const char *const *argv, char *text, size_t size)
     return WEXITSTATUS(status);
 }
 
-/* ---- Go --------------------------------------------------------------------------------------------- */
+/* ---- Go -------------------------------------------------------------------------------------- */
 
 static void remove_folder(void)
 {
@@ -87,7 +87,7 @@ static int build(const char *source, char path[PATH_MAX])
     return run((const char *[]){"go", "build", "-o", path, source, NULL}, text, sizeof text);
 }
 
-/* ---- Any ---------------------------------------------------------------------------------------------- */
+/* ---- Any ------------------------------------------------------------------------------------- */
 
 static int is_go(const char *source)
 {

@@ -42,7 +42,7 @@ static struct {
     FILE *json;
 } options = {.rounds = 9};
 
-/* ---- Rounds --------------------------------------------------------------------------------------- */
+/* ---- Rounds ---------------------------------------------------------------------------------- */
 
 static struct summary summarise(double *values, size_t n)
 {
@@ -70,7 +70,7 @@ static struct outcome measure(const struct bench_case *c)
     return o;
 }
 
-/* ---- Table and JSON lines ------------------------------------------------------------------------- */
+/* ---- Table and JSON lines -------------------------------------------------------------------- */
 
 #define ROW "%-24s %-9s %9s %21s  %-30s %9s %21s %7s %9s %s\n"
 
@@ -158,7 +158,7 @@ static void json_row(const struct bench_case *c, const struct outcome *o)
     fflush(options.json);
 }
 
-/* ---- Command line --------------------------------------------------------------------------------- */
+/* ---- Command line ---------------------------------------------------------------------------- */
 
 static void usage(FILE *out, const char *program)
 {

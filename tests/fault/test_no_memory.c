@@ -3,12 +3,12 @@
  * No memory, at every single place where memory is asked for.
  *
  * A few scenarios are run again and again, each time with one allocation more granted before the
- * allocator refuses, once or from then on, until a run needs no more than it gets. A run may fail wherever
- * it likes, but somebody must be told -ENOMEM, every future must settle, every argument and object
- * must be freed exactly once, and every byte must be back at the end.
+ * allocator refuses, once or from then on, until a run needs no more than it gets. A run may fail
+ * wherever it likes, but somebody must be told -ENOMEM, every future must settle, every argument
+ * and object must be freed exactly once, and every byte must be back at the end.
  *
- * How it fails: a crash, a hang (the suite's timeout, or the fake driver's deadlock message), bytes that
- * were not given back, a refusal that nobody was told of.
+ * How it fails: a crash, a hang (the suite's timeout, or the fake driver's deadlock message), bytes
+ * that were not given back, a refusal that nobody was told of.
  */
 #define _GNU_SOURCE
 #include "harness.h"
@@ -26,7 +26,7 @@
 
 TestSuite(no_memory, .timeout = 280);
 
-/* ---- The allocator ---------------------------------------------------------------------------------------- */
+/* ---- The allocator --------------------------------------------------------------------------- */
 
 struct rationed {
     uint64_t asked;
@@ -73,7 +73,7 @@ static void ration_release(void *ptr, void *arg)
     free(ptr);
 }
 
-/* ---- What the scenarios share ------------------------------------------------------------------------------ */
+/* ---- What the scenarios share ---------------------------------------------------------------- */
 
 static int told; /* results, of any kind, that said -ENOMEM */
 static int made; /* arguments and objects handed over */
@@ -98,7 +98,7 @@ static void hear_report(const ouro_report *report, void *arg)
     hear(report->error);
 }
 
-/* ---- Scenario: tasks, gather, timeout, sleep ------------------------------------------------------------------ */
+/* ---- Scenario: tasks, gather, timeout, sleep ------------------------------------------------- */
 
 static int64_t nap_and_return(void *arg)
 {
@@ -143,7 +143,7 @@ static int64_t tasks(void *arg)
     return hear(ouro_await(ouro_sleep(OURO_MS(5))));
 }
 
-/* ---- Scenario: promises, chains, observers, calls, posts -------------------------------------------------------- */
+/* ---- Scenario: promises, chains, observers, calls, posts ------------------------------------- */
 
 static void seen(ouro_future *f, void *arg)
 {
@@ -220,7 +220,7 @@ static int64_t promises(void *arg)
     return hear(ouro_await(ouro_sleep(OURO_MS(3))));
 }
 
-/* ---- Scenario: operations, cancel, scopes, locals ------------------------------------------------------------------ */
+/* ---- Scenario: operations, cancel, scopes, locals -------------------------------------------- */
 
 static const ouro_local key = {"key"};
 static int read_fd = -1; /* on the kernel, of a pipe that has nothing */
@@ -269,7 +269,7 @@ static int64_t operations(void *arg)
     return hear(ouro_await(child));
 }
 
-/* ---- Scenario: groups, select, wait, as_completed -------------------------------------------------------------------- */
+/* ---- Scenario: groups, select, wait, as_completed -------------------------------------------- */
 
 static void told_of_child(ouro_future *child, int64_t result, void *arg)
 {
@@ -330,7 +330,7 @@ static int64_t groups(void *arg)
     return hear(ouro_await(ouro_select(f, 8, NULL)));
 }
 
-/* ---- Scenario: queues ---------------------------------------------------------------------------------------------- */
+/* ---- Scenario: queues ------------------------------------------------------------------------ */
 
 static int compare_numbers(const void *a, const void *b, void *arg)
 {
@@ -386,7 +386,7 @@ static int64_t queues(void *arg)
     return hear(ouro_await(ouro_sleep(OURO_MS(1))));
 }
 
-/* ---- Scenario: jobs of pools ----------------------------------------------------------------------------------------- */
+/* ---- Scenario: jobs of pools ----------------------------------------------------------------- */
 
 static int64_t compute(void *arg)
 {
@@ -425,7 +425,7 @@ static int64_t jobs(void *arg)
     return hear(ouro_await(ouro_offload(compute, NULL)));
 }
 
-/* ---- Scenario: signals and child processes ------------------------------------------------------------------------- */
+/* ---- Scenario: signals and child processes --------------------------------------------------- */
 
 static void use_signals(void)
 {
@@ -473,7 +473,7 @@ static int64_t children(void *arg)
     return rc;
 }
 
-/* ---- Walking ------------------------------------------------------------------------------------------------------ */
+/* ---- Walking --------------------------------------------------------------------------------- */
 
 /* A loop on either driver, with as little memory as there is. On failure nothing was made. */
 static int make_loop(struct fake **ret_fake, ouro_loop **ret_loop)

@@ -2,12 +2,13 @@
 /*
  * A storm of child processes and signals, on several loops at once.
  *
- * Every loop has a thread, and tasks that start children, talk to them, wait for them, kill, cancel, give up and
- * forget them, at random. Meanwhile each loop watches a signal of its own and raises it.
+ * Every loop has a thread, and tasks that start children, talk to them, wait for them, kill,
+ * cancel, give up and forget them, at random. Meanwhile each loop watches a signal of its own and
+ * raises it.
  *
- * Invariants: what comes back from a child is what it was sent; a status is one that was possible; a signal that
- * was raised comes. At the end no operation lives in any loop, the process has the descriptors that it had, no
- * signal is blocked, and there is no child, dead or alive.
+ * Invariants: what comes back from a child is what it was sent; a status is one that was possible;
+ * a signal that was raised comes. At the end no operation lives in any loop, the process has the
+ * descriptors that it had, no signal is blocked, and there is no child, dead or alive.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -47,7 +48,7 @@ static ouro_ns moment(void)
     return OURO_US(pick(3000));
 }
 
-/* ---- Children ------------------------------------------------------------------------------------------ */
+/* ---- Children -------------------------------------------------------------------------------- */
 
 static const char *const quick[] = {"true", NULL};
 static const char *const endless[] = {"sleep", "1000", NULL};
@@ -137,7 +138,7 @@ static int64_t have_children(void *arg)
     return 0;
 }
 
-/* ---- Signals ---------------------------------------------------------------------------------------------- */
+/* ---- Signals --------------------------------------------------------------------------------- */
 
 /* A raise is followed by a signal, whatever becomes of those who wait before. */
 static void raise_one(ouro_signals *s, int number)
@@ -166,7 +167,7 @@ static int64_t have_signals(void *arg)
     return 0;
 }
 
-/* ---- The storm ---------------------------------------------------------------------------------------------- */
+/* ---- The storm ------------------------------------------------------------------------------- */
 
 static void no_report(const ouro_report *r, void *arg)
 {

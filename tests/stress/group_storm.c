@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A storm of groups: random trees of them, with selects, waits and iterations inside, cancelled at random, and an
- * account of it at the end.
+ * A storm of groups: random trees of them, with selects, waits and iterations inside, cancelled at
+ * random, and an account of it at the end.
  *
- * The body of a group spawns children, some of which are such bodies; it selects, waits and iterates, in scopes or
- * not, while others cancel its children, its group and itself, and strangers spawn into its group. A step is one
- * thing made or done.
+ * The body of a group spawns children, some of which are such bodies; it selects, waits and
+ * iterates, in scopes or not, while others cancel its children, its group and itself, and strangers
+ * spawn into its group. A step is one thing made or done.
  *
- * Invariants: every child ends exactly once, and before its group is left; leaving tells the truth about who failed; an
- * iteration gives each index once; every object and every permit comes back; nothing lives at the end. What is
- * waited for ends by itself before long, so a hang is a fault too.
+ * Invariants: every child ends exactly once, and before its group is left; leaving tells the truth
+ * about who failed; an iteration gives each index once; every object and every permit comes back;
+ * nothing lives at the end. What is waited for ends by itself before long, so a hang is a fault
+ * too.
  *
  * On the fake driver one seed gives one run. On the kernel the seed gives the choices only.
  */
@@ -79,7 +80,7 @@ static void count_report(const ouro_report *r, void *arg)
     reports[r->kind]++;
 }
 
-/* ---- Objects and permits --------------------------------------------------------------------------------- */
+/* ---- Objects and permits --------------------------------------------------------------------- */
 
 static void object_free(void *ptr)
 {
@@ -130,7 +131,7 @@ static ouro_future *permit_future(void)
     return ouro__granted_future(ouro_loop_current(), (ouro_result){0, NULL}, &permits.giver);
 }
 
-/* ---- Futures of all kinds ------------------------------------------------------------------------------------ */
+/* ---- Futures of all kinds -------------------------------------------------------------------- */
 
 static void expose(ouro_future *f)
 {
@@ -245,7 +246,7 @@ static void drop_all(ouro_future **f, size_t n)
     }
 }
 
-/* ---- Select, wait, as_completed ---------------------------------------------------------------------------------- */
+/* ---- Select, wait, as_completed -------------------------------------------------------------- */
 
 static void select_some(void)
 {
@@ -343,7 +344,7 @@ static void iterate(void)
     drop_all(f, n);
 }
 
-/* ---- Groups ---------------------------------------------------------------------------------------------------------- */
+/* ---- Groups ---------------------------------------------------------------------------------- */
 
 /* What is known of a group, for as long as anybody of it lives. */
 struct family {
@@ -491,7 +492,8 @@ static ouro_group_options some_options(struct family *family)
                                 .arg = family};
 }
 
-/* A life with a group. With @may_forget, which is for the body of a task alone, it may not be left. */
+/* A life with a group. With @may_forget, which is for the body of a task alone, it may not be
+ * left. */
 static int64_t be_family(int depth, bool may_forget)
 {
     ouro_group group;
@@ -609,7 +611,7 @@ static int64_t storm(void *arg)
     return 0;
 }
 
-/* ---- The whole ----------------------------------------------------------------------------------------------------------- */
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 static ouro_loop *new_loop(bool on_fake)
 {

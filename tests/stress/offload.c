@@ -2,14 +2,14 @@
 /*
  * Several loops on several threads that share a pool and the lanes, and treat their jobs badly.
  *
- * Many rounds; in each, three threads run a loop that starts jobs by the hundred and awaits, cancels, abandons,
- * times out or forgets them, and ends while some of them still run. One of the loops shuts the pool down in the
- * middle; the sizes of lanes change all the time, and threads are idle for microseconds only, so that they come
- * and go.
+ * Many rounds; in each, three threads run a loop that starts jobs by the hundred and awaits,
+ * cancels, abandons, times out or forgets them, and ends while some of them still run. One of the
+ * loops shuts the pool down in the middle; the sizes of lanes change all the time, and threads are
+ * idle for microseconds only, so that they come and go.
  *
- * Invariants: a job runs at most once, and never after it was cancelled while it waited; its argument is
- * freed exactly once, also when it was refused, and never while it runs; what it returned is destroyed exactly once;
- * in the end there are as many threads as in the beginning.
+ * Invariants: a job runs at most once, and never after it was cancelled while it waited; its
+ * argument is freed exactly once, also when it was refused, and never while it runs; what it
+ * returned is destroyed exactly once; in the end there are as many threads as in the beginning.
  *
  * Exits with 0, or prints what went wrong and exits with 1.
  */
@@ -69,7 +69,7 @@ static unsigned below(uint64_t *state, unsigned limit)
     return (unsigned)(random_number(state) % limit);
 }
 
-/* ---- Jobs -------------------------------------------------------------------------------------------- */
+/* ---- Jobs ------------------------------------------------------------------------------------ */
 
 static uint64_t clock_ns(void)
 {
@@ -129,7 +129,7 @@ static ouro_future *start(struct worker *w)
     return ouro_offload_with(work, o, &opts);
 }
 
-/* ---- A loop --------------------------------------------------------------------------------------------- */
+/* ---- A loop ---------------------------------------------------------------------------------- */
 
 static void count(int64_t n)
 {
@@ -197,7 +197,7 @@ static void *run_worker(void *arg)
     return NULL;
 }
 
-/* ---- Rounds ------------------------------------------------------------------------------------------------ */
+/* ---- Rounds ---------------------------------------------------------------------------------- */
 
 static unsigned count_threads(void)
 {

@@ -2,8 +2,8 @@
 /*
  * Threads that post to one loop, as fast as they can, and go on while it closes.
  *
- * First part: each of four threads posts 100 000 items to a running loop. Invariants: every item runs once, on
- * the loop's thread, in the order of its poster, and is freed once, after it ran.
+ * First part: each of four threads posts 100 000 items to a running loop. Invariants: every item
+ * runs once, on the loop's thread, in the order of its poster, and is freed once, after it ran.
  *
  * Second part, many rounds: posters go on until they are refused, while the loop closes under them.
  * Invariants: a refusal is -ESHUTDOWN and leaves the item to its poster; whatever was accepted is

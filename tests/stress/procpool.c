@@ -2,12 +2,13 @@
 /*
  * A storm over a pool of processes.
  *
- * First part: tasks submit jobs that answer, fail, crash, exit, hang, obey or ignore a request to stop, under
- * deadlines and cancels at random, in loops of which some are shut down in the middle. Invariants: a job that
- * answers is told right, bytes and all; any other has the one error it can have; each future settles.
+ * First part: tasks submit jobs that answer, fail, crash, exit, hang, obey or ignore a request to
+ * stop, under deadlines and cancels at random, in loops of which some are shut down in the middle.
+ * Invariants: a job that answers is told right, bytes and all; any other has the one error it can
+ * have; each future settles.
  *
- * Second part: two threads with loops of their own use the pool. Invariants: one has it at a time, the other
- * is told -EXDEV, and both get through.
+ * Second part: two threads with loops of their own use the pool. Invariants: one has it at a time,
+ * the other is told -EXDEV, and both get through.
  *
  * At the end no process is left.
  *
@@ -43,7 +44,7 @@ static unsigned roll(unsigned *seed, unsigned sides)
     return (*seed >> 16) % sides;
 }
 
-/* ---- Jobs ---------------------------------------------------------------------------------------- */
+/* ---- Jobs ------------------------------------------------------------------------------------ */
 
 static int64_t echo(const void *input, size_t size, ouro_reply *reply)
 {
@@ -84,7 +85,7 @@ static int64_t obey(const void *input, size_t size, ouro_reply *reply)
     return 7;
 }
 
-/* ---- The storm ------------------------------------------------------------------------------------ */
+/* ---- The storm ------------------------------------------------------------------------------- */
 
 static ouro_procpool *pool;
 static unsigned char data[SIZE_MAX_SENT];
@@ -195,7 +196,7 @@ static int64_t leave_jobs(void *unused)
     return 0;
 }
 
-/* ---- Two loops ------------------------------------------------------------------------------------- */
+/* ---- Two loops ------------------------------------------------------------------------------- */
 
 static int64_t take_turns(void *seed)
 {

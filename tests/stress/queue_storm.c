@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A storm in a queue: random puts and gets of every form, with limits and cancels, until it is shut down.
+ * A storm in a queue: random puts and gets of every form, with limits and cancels, until it is shut
+ * down.
  *
- * A round is one queue, of a random order and one of four capacities, and workers who use it. Each call is in
- * a scope of its own, which a limit ends and which any other worker may cancel; futures are awaited,
- * bounded, cancelled, gathered with failures, or dropped with their item in them. Somewhere in the
- * middle the queue is drained or ended.
+ * A round is one queue, of a random order and one of four capacities, and workers who use it. Each
+ * call is in a scope of its own, which a limit ends and which any other worker may cancel; futures
+ * are awaited, bounded, cancelled, gathered with failures, or dropped with their item in them.
+ * Somewhere in the middle the queue is drained or ended.
  *
- * Invariants: each piece that was put in is got once or destroyed once, each that was not is its putter's
- * alone; what is unfinished is what the account says; what a get finds in the queue is what comes first among
- * what is known to be in it; pieces go to the getters in the order in which both came, where the order is
- * FIFO and no future may have given any back. A hang is a fault too: every wait has a limit.
+ * Invariants: each piece that was put in is got once or destroyed once, each that was not is its
+ * putter's alone; what is unfinished is what the account says; what a get finds in the queue is
+ * what comes first among what is known to be in it; pieces go to the getters in the order in which
+ * both came, where the order is FIFO and no future may have given any back. A hang is a fault too:
+ * every wait has a limit.
  *
  * One seed gives one run on the fake driver; on the kernel it gives the choices only.
  */
@@ -75,7 +77,7 @@ static uint64_t pick(uint64_t n)
     return fake_random(&state) % n;
 }
 
-/* ---- The account ----------------------------------------------------------------------------------------- */
+/* ---- The account ----------------------------------------------------------------------------- */
 
 static struct piece *piece_new(void)
 {
@@ -138,7 +140,7 @@ static void note_get(struct piece *p, uint64_t call)
     p->in_store = false;
 }
 
-/* ---- Deeds ------------------------------------------------------------------------------------------------- */
+/* ---- Deeds ----------------------------------------------------------------------------------- */
 
 static void put_one(void)
 {
@@ -348,7 +350,7 @@ static void act(void)
     }
 }
 
-/* ---- Rounds -------------------------------------------------------------------------------------------------- */
+/* ---- Rounds ---------------------------------------------------------------------------------- */
 
 /* Every deed has a limit; one in eight is cancelled before it begins. */
 static int64_t work(void *arg)
@@ -463,7 +465,7 @@ static int64_t storm(void *arg)
     return 0;
 }
 
-/* ---- The whole -------------------------------------------------------------------------------------------------- */
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 static ouro_loop *new_loop(bool on_fake)
 {

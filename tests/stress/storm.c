@@ -2,16 +2,18 @@
 /*
  * A storm: random work of every kind, cancelled at random, and an account of it at the end.
  *
- * Workers make futures: sleeps, promises, operations, tasks, chains, timeouts and gathers of such, a few
- * levels deep. They await, join, detach, cancel and bound them, in scopes or not, while others cancel
- * them. A step is one thing made or done.
+ * Workers make futures: sleeps, promises, operations, tasks, chains, timeouts and gathers of such,
+ * a few levels deep. They await, join, detach, cancel and bound them, in scopes or not, while
+ * others cancel them. A step is one thing made or done.
  *
- * Invariants: every future settles exactly once; every object, argument and buffer comes back exactly once; a buffer
- * that was given back is never written again; nothing lives at the end. Whatever is waited for ends by
- * itself before long, so a hang is a fault too: on the fake driver a message, on the kernel a timeout.
+ * Invariants: every future settles exactly once; every object, argument and buffer comes back
+ * exactly once; a buffer that was given back is never written again; nothing lives at the end.
+ * Whatever is waited for ends by itself before long, so a hang is a fault too: on the fake driver a
+ * message, on the kernel a timeout.
  *
- * On the fake driver completions are shuffled, cancels are answered in every way there is, submits are
- * refused now and then, and one seed gives one run. On the kernel the seed gives the choices only.
+ * On the fake driver completions are shuffled, cancels are answered in every way there is, submits
+ * are refused now and then, and one seed gives one run. On the kernel the seed gives the choices
+ * only.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -83,7 +85,7 @@ static ouro_future *make(int depth);
 static ouro_future *make_any(int depth);
 static void act(int depth);
 
-/* ---- The account ----------------------------------------------------------------------------------------- */
+/* ---- The account ----------------------------------------------------------------------------- */
 
 static void has_settled(ouro_future *f, void *arg)
 {
@@ -129,7 +131,7 @@ static void *object_new(void)
     return ptr;
 }
 
-/* ---- Promises ------------------------------------------------------------------------------------------------ */
+/* ---- Promises -------------------------------------------------------------------------------- */
 
 /* What will become of a promise: a call keeps it, sooner or later. */
 struct pledge {
@@ -188,7 +190,7 @@ static ouro_future *make_promise(void)
     return f;
 }
 
-/* ---- Operations -------------------------------------------------------------------------------------------------- */
+/* ---- Operations ------------------------------------------------------------------------------ */
 
 struct reading {
     unsigned char buf[BUFFER];
@@ -257,7 +259,7 @@ static ouro_future *make_nop(void)
     return ouro_uring_op(&sqe, NULL);
 }
 
-/* ---- Tasks --------------------------------------------------------------------------------------------------------- */
+/* ---- Tasks ----------------------------------------------------------------------------------- */
 
 static int64_t child(void *arg)
 {
@@ -280,7 +282,7 @@ static ouro_future *make_task(int depth)
     return ouro_spawn_with(child, (void *)(intptr_t)(depth - 1), &opts);
 }
 
-/* ---- Combinations ---------------------------------------------------------------------------------------------------- */
+/* ---- Combinations ---------------------------------------------------------------------------- */
 
 static ouro_future *next_link(ouro_future *done, void *arg)
 {
@@ -330,7 +332,7 @@ static ouro_future *make_gather(int depth)
     return all;
 }
 
-/* ---- Making ------------------------------------------------------------------------------------------------------------ */
+/* ---- Making ---------------------------------------------------------------------------------- */
 
 static ouro_future *make_any(int depth)
 {
@@ -366,7 +368,7 @@ static ouro_future *make(int depth)
     return watch(make_any(depth));
 }
 
-/* ---- Acting -------------------------------------------------------------------------------------------------------------- */
+/* ---- Acting ---------------------------------------------------------------------------------- */
 
 /* Let a random future be found by a random canceller; the one that was there is let go. */
 static void expose(ouro_future *f)
@@ -491,7 +493,7 @@ static int64_t storm(void *arg)
     return 0;
 }
 
-/* ---- The fake driver's part --------------------------------------------------------------------------------------------------- */
+/* ---- The fake driver's part ------------------------------------------------------------------ */
 
 static int script(struct fake *f, const struct io_uring_sqe *sqe, void *arg)
 {
@@ -538,7 +540,7 @@ static ouro_loop *new_kernel_loop(void)
     return loop;
 }
 
-/* ---- The whole ---------------------------------------------------------------------------------------------------------------- */
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 static void check_account(ouro_loop *loop)
 {

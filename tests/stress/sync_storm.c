@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A storm over locks, semaphores, events, conditions and barriers: tasks wait for them in every way there is,
- * and are cancelled, timed out and given up at random. A step is one thing done with one of them.
+ * A storm over locks, semaphores, events, conditions and barriers: tasks wait for them in every way
+ * there is, and are cancelled, timed out and given up at random. A step is one thing done with one
+ * of them.
  *
- * Invariants: a lock has one holder, and is handed on in the order of arrival; permits taken and free are as many as
- * ever; every signal that found somebody ends exactly one wait, which has the mutex again, as has one that failed;
- * every index of a barrier is given out equally often; nothing lives at the end. A wait that is forgotten
- * never ends: on the fake driver a message, on the kernel a timeout.
+ * Invariants: a lock has one holder, and is handed on in the order of arrival; permits taken and
+ * free are as many as ever; every signal that found somebody ends exactly one wait, which has the
+ * mutex again, as has one that failed; every index of a barrier is given out equally often; nothing
+ * lives at the end. A wait that is forgotten never ends: on the fake driver a message, on the
+ * kernel a timeout.
  *
  * On the fake driver one seed gives one run. On the kernel the seed gives the choices only.
  */
@@ -62,7 +64,7 @@ static ouro_ns moment(void)
     return pick(4) ? pick(OURO_US(100)) : 0;
 }
 
-/* ---- Trouble ----------------------------------------------------------------------------------------- */
+/* ---- Trouble --------------------------------------------------------------------------------- */
 
 static ouro_scope *regions[HITS]; /* what anybody may cancel */
 static ouro_future *workers[WORKERS];
@@ -123,8 +125,8 @@ static int64_t fail_soon(void *arg)
     return -EIO;
 }
 
-/* Do something with the future of a wait. Returns its value if it is ours now, else an error. @keep, called
- * back with what it came to, is what keeps it where nobody awaits it. */
+/* Do something with the future of a wait. Returns its value if it is ours now, else an error.
+ * @keep, called back with what it came to, is what keeps it where nobody awaits it. */
 static int64_t consume(ouro_future *f, ouro_done_fn *keep)
 {
     ouro_result results[2];
@@ -169,7 +171,7 @@ static bool succeeded(int64_t n)
     return n >= 0;
 }
 
-/* ---- Locks ------------------------------------------------------------------------------------------- */
+/* ---- Locks ----------------------------------------------------------------------------------- */
 
 static ouro_mutex mutex;
 static bool held;
@@ -245,7 +247,7 @@ static void mutex_check(void)
     must(!ouro_mutex_locked(&mutex));
 }
 
-/* ---- Semaphores -------------------------------------------------------------------------------------- */
+/* ---- Semaphores ------------------------------------------------------------------------------ */
 
 static ouro_sem sem;
 static int64_t used; /* permits that somebody has */
@@ -307,7 +309,7 @@ static void sem_check(void)
     must(ouro_sem_permits(&sem) == PERMITS);
 }
 
-/* ---- Events ------------------------------------------------------------------------------------------ */
+/* ---- Events ---------------------------------------------------------------------------------- */
 
 static ouro_event event;
 static uint64_t sets;
@@ -357,7 +359,7 @@ static void event_check(void)
     must(!ouro_event_is_set(&event));
 }
 
-/* ---- Conditions -------------------------------------------------------------------------------------- */
+/* ---- Conditions ------------------------------------------------------------------------------ */
 
 static ouro_cond cond;
 static int64_t tokens;    /* what is waited for */
@@ -418,7 +420,7 @@ static void cond_check(void)
     must(signalled == woken);
 }
 
-/* ---- Barriers ---------------------------------------------------------------------------------------- */
+/* ---- Barriers -------------------------------------------------------------------------------- */
 
 static ouro_barrier barrier;
 static uint64_t met[PARTIES]; /* how often each index was given out */
@@ -470,7 +472,7 @@ static void barrier_check(void)
         must(met[i] == met[0]);
 }
 
-/* ---- The storm --------------------------------------------------------------------------------------- */
+/* ---- The storm ------------------------------------------------------------------------------- */
 
 static const struct trial {
     const char *name;
@@ -558,7 +560,7 @@ static int64_t storm(void *arg)
     return 0;
 }
 
-/* ---- The whole --------------------------------------------------------------------------------------- */
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 /* What is given up may have failed; nothing else is worth a word. */
 static void hear_report(const ouro_report *r, void *arg)

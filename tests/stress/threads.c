@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Workers that call each other, and plain threads that have work done on them, while all of it is cancelled at
- * random and loops close under the load.
+ * Workers that call each other, and plain threads that have work done on them, while all of it is
+ * cancelled at random and loops close under the load.
  *
- * A round is one ouro_run_workers(). Each worker runs tasks that call random workers, whose tasks may call on;
- * they await, bound, cancel, gather or detach. Two threads without a loop start work by remotes all the while,
- * and go on until every loop has refused them. Workers end when their own tasks have, one after the other; in
- * every third round one fails in the middle, which cancels the rest.
+ * A round is one ouro_run_workers(). Each worker runs tasks that call random workers, whose tasks
+ * may call on; they await, bound, cancel, gather or detach. Two threads without a loop start work
+ * by remotes all the while, and go on until every loop has refused them. Workers end when their own
+ * tasks have, one after the other; in every third round one fails in the middle, which cancels the
+ * rest.
  *
- * Invariants: every call and every remote settles, with one of the results it may have; every object and argument
- * is freed exactly once, on a thread that may; nothing is accepted after a refusal. A hang is a fault too.
+ * Invariants: every call and every remote settles, with one of the results it may have; every
+ * object and argument is freed exactly once, on a thread that may; nothing is accepted after a
+ * refusal. A hang is a fault too.
  *
  * Exits with 0, or prints what went wrong and exits with 1.
  */
@@ -70,7 +72,7 @@ static void note(int64_t n)
          n == -OURO_ECHILDCANCELLED);
 }
 
-/* ---- Objects ------------------------------------------------------------------------------------------- */
+/* ---- Objects --------------------------------------------------------------------------------- */
 
 static void *make(atomic_long *count)
 {
@@ -99,7 +101,7 @@ static void free_arg(void *arg)
     unmake(arg, &round_.args);
 }
 
-/* ---- Workers -------------------------------------------------------------------------------------------- */
+/* ---- Workers --------------------------------------------------------------------------------- */
 
 static int64_t work(void *arg);
 
@@ -233,7 +235,7 @@ static int64_t worker_main(void *arg)
     return ouro_await(ouro_gather(callers, TASKS, OURO_GATHER_ALL, NULL));
 }
 
-/* ---- Threads without a loop ------------------------------------------------------------------------------- */
+/* ---- Threads without a loop ------------------------------------------------------------------ */
 
 static int64_t work_with_arg(void *arg)
 {
@@ -289,7 +291,7 @@ static void *stranger(void *arg)
     return NULL;
 }
 
-/* ---- Rounds -------------------------------------------------------------------------------------------------- */
+/* ---- Rounds ---------------------------------------------------------------------------------- */
 
 static void play(uint64_t seed, int calls, int failing)
 {

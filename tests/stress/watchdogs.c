@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Watchdogs on loops of several threads, started and stopped over and over while steps block and do not.
+ * Watchdogs on loops of several threads, started and stopped over and over while steps block and do
+ * not.
  *
  * What has to hold: nothing races, each is told of its own task, and all of it ends.
  */

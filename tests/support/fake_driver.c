@@ -2,15 +2,15 @@
 /*
  * The driver of tests: it executes nothing and completes what it is told to.
  *
- * Invariants: an entry is in exactly one place: the submission queue, the pending list, or answered.
- * Completions are taken in the order in which they were made, or in an order drawn from a seed. Time
- * stands still while anything can be done without it.
+ * Invariants: an entry is in exactly one place: the submission queue, the pending list, or
+ * answered. Completions are taken in the order in which they were made, or in an order drawn from a
+ * seed. Time stands still while anything can be done without it.
  *
  * Happy path: the loop fills entries; submit() moves them to pending, answering NOPs and cancels as
  * it goes; the test completes the others; reap() hands the answers out.
  *
- * How it fails: a mistake of the test (completing what is not there), one of the loop (two operations
- * under one name, a sleep that cannot end, use after close) prints a line and aborts.
+ * How it fails: a mistake of the test (completing what is not there), one of the loop (two
+ * operations under one name, a sleep that cannot end, use after close) prints a line and aborts.
  */
 #include "fake_driver.h"
 
@@ -141,7 +141,7 @@ void fake_complete_in(struct fake *f, uint64_t delay, uint64_t user_data, int32_
     *e = (struct fake_event){.when = f->clock + delay, .cqe = {.user_data = user_data, .res = res}};
 }
 
-/* ---- What is there to see ---------------------------------------------------------------------- */
+/* ---- What is there to see -------------------------------------------------------------------- */
 
 size_t fake_pending_count(const struct fake *f)
 {
@@ -191,7 +191,7 @@ size_t fake_logged(const struct fake *f, uint8_t opcode)
     return n;
 }
 
-/* ---- Executing entries -------------------------------------------------------------------------- */
+/* ---- Executing entries ----------------------------------------------------------------------- */
 
 static bool is_target(const struct io_uring_sqe *cancel, const struct io_uring_sqe *sqe)
 {
@@ -304,7 +304,7 @@ void fake_advance(struct fake *f, uint64_t ns)
     deliver_due(f);
 }
 
-/* ---- The driver's operations ----------------------------------------------------------------------- */
+/* ---- The driver's operations ----------------------------------------------------------------- */
 
 static struct io_uring_sqe *op_get_sqe(struct ouro__driver *d)
 {

@@ -103,9 +103,9 @@ const struct io_uring_sqe *fake_pending(const struct fake *f, size_t i);
 const struct io_uring_sqe *fake_find(const struct fake *f, uint8_t opcode);
 size_t fake_count(const struct fake *f, uint8_t opcode);
 
-/* Complete a pending entry, now or when the clock gets there. With IORING_CQE_F_MORE in @flags it stays
- * pending. Bytes that a read is said to have brought are written into its buffer at this moment, as
- * the kernel would. A timed completion of what has gone meanwhile is forgotten. */
+/* Complete a pending entry, now or when the clock gets there. With IORING_CQE_F_MORE in @flags it
+ * stays pending. Bytes that a read is said to have brought are written into its buffer at this
+ * moment, as the kernel would. A timed completion of what has gone meanwhile is forgotten. */
 void fake_complete(struct fake *f, uint64_t user_data, int32_t res, uint32_t flags);
 void fake_complete_in(struct fake *f, uint64_t delay, uint64_t user_data, int32_t res);
 

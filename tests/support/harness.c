@@ -4,10 +4,11 @@
  *
  * One loop at a time, its facts in file-wide variables: every test is a process of its own. end()
  * lets pending work finish and then demands that each of the loop's own counts of living things is
- * zero, that it closes, that the process has the descriptors it had, and that no report went untaken.
+ * zero, that it closes, that the process has the descriptors it had, and that no report went
+ * untaken.
  *
- * How it fails: every check ends the test, with the values it saw. From a task's stack that leaves the loop
- * as it is; the process ends with the test.
+ * How it fails: every check ends the test, with the values it saw. From a task's stack that leaves
+ * the loop as it is; the process ends with the test.
  */
 #define _GNU_SOURCE
 #include "harness.h"
@@ -31,7 +32,8 @@ static bool taken[REPORTS_MAX];
 static size_t report_count;
 static bool is_child;
 
-/* Criterion cannot be told from a child of the test's process: there it is the exit status that tells. */
+/* Criterion cannot be told from a child of the test's process: there it is the exit status that
+ * tells. */
 static void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void fail(const char *format, ...)
 {
@@ -86,7 +88,7 @@ static unsigned count_fds(void)
     return n;
 }
 
-/* ---- Reports ----------------------------------------------------------------------------------- */
+/* ---- Reports --------------------------------------------------------------------------------- */
 
 static void copy_text(char *to, size_t size, const char *from)
 {
@@ -136,7 +138,7 @@ static void check_no_report(void)
                  reports[i].what, reports[i].name, reports[i].message, (long long)reports[i].error);
 }
 
-/* ---- The loop ------------------------------------------------------------------------------------ */
+/* ---- The loop -------------------------------------------------------------------------------- */
 
 static void began(void)
 {
@@ -205,7 +207,8 @@ int64_t run_main(ouro_task_fn *body, void *arg)
     return ouro_loop_run_until(ouro_loop_current(), ouro_spawn(body, arg));
 }
 
-/* What ends by itself has a hundred turns for it: frees put off to the next turn, last completions. */
+/* What ends by itself has a hundred turns for it: frees put off to the next turn, last
+ * completions. */
 static void settle_down(void)
 {
     int left = 1;
@@ -250,7 +253,7 @@ void end(void)
     end_closed();
 }
 
-/* ---- Child processes --------------------------------------------------------------------------------- */
+/* ---- Child processes ------------------------------------------------------------------------- */
 
 static void read_all(int fd, char *text, size_t size)
 {

@@ -5,9 +5,9 @@
 /*
  * What the tests share: a loop to run in, and the proof that nothing is left of it.
  *
- * A test begins a loop, on the fake driver or on the kernel, does its work, and ends it; the end fails
- * the test if anything still lives in the loop, if a descriptor is open that was not before, or if
- * there was a report that the test has not taken.
+ * A test begins a loop, on the fake driver or on the kernel, does its work, and ends it; the end
+ * fails the test if anything still lives in the loop, if a descriptor is open that was not before,
+ * or if there was a report that the test has not taken.
  */
 
 #include <stdbool.h>
@@ -42,8 +42,8 @@ struct fake *begin_fake_with(unsigned sq_size, const ouro_loop_options *opts);
 /* Let what is left come to its end, then prove that nothing lives, and close. */
 void end(void);
 
-/* Only what end() does last: count descriptors, look for reports nobody took. For tests that close the
- * loop themselves. */
+/* Only what end() does last: count descriptors, look for reports nobody took. For tests that close
+ * the loop themselves. */
 void end_closed(void);
 
 /* Run @body as a task of the loop to its end. */
@@ -85,9 +85,9 @@ struct life {
 void live(void *arg);
 void die(void *arg);
 
-/* A child process that runs @fn and exits with what it returns, without anything Criterion would do at
- * its exit. Gives the status of waitpid(2). With @text, what it writes on standard error. A check that fails
- * there ends it with 1. */
+/* A child process that runs @fn and exits with what it returns, without anything Criterion would do
+ * at its exit. Gives the status of waitpid(2). With @text, what it writes on standard error. A
+ * check that fails there ends it with 1. */
 int in_child(int (*fn)(void), char *text, size_t size);
 
 /* The same for a child that must exit with 0; what it wrote is shown if it does not. */
@@ -116,8 +116,8 @@ void harness_child_failed(const char *file, int line, const char *condition);
 #endif
 
 /*
- * A test whose body is a task. It runs twice, in a loop on the fake driver and in one on the kernel, so
- * it may not count on the clock standing still; FakeTest is for those that do.
+ * A test whose body is a task. It runs twice, in a loop on the fake driver and in one on the
+ * kernel, so it may not count on the clock standing still; FakeTest is for those that do.
  */
 #define TaskTest(suite, name)                        \
     static int64_t suite##_##name(void *unused);     \

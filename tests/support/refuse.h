@@ -3,8 +3,8 @@
 #define OURO_REFUSE_H
 
 /*
- * A kernel that refuses what it otherwise gives, by seccomp. A filter stays until the process ends, and every
- * test is a process of its own.
+ * A kernel that refuses what it otherwise gives, by seccomp. A filter stays until the process ends,
+ * and every test is a process of its own.
  */
 
 #include <criterion/criterion.h>
@@ -37,7 +37,8 @@ static inline void refuse_messages(void)
     refuse(SYS_io_uring_register, EINVAL, (unsigned)-1);
 }
 
-/* A test that runs twice: its rings are woken by messages first, where there are any, and then by an eventfd. */
+/* A test that runs twice: its rings are woken by messages first, where there are any, and then by
+ * an eventfd. */
 #define WakeTest(suite, name)         \
     static void suite##_##name(void); \
     Test(suite, name)                 \

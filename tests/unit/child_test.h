@@ -3,8 +3,8 @@
 #define OURO_CHILD_TEST_H
 
 /*
- * What tests of child processes share. Every test ends without a child: operations and descriptors are counted by the
- * harness, children here.
+ * What tests of child processes share. Every test ends without a child: operations and descriptors
+ * are counted by the harness, children here.
  */
 
 #include "harness.h"

@@ -36,7 +36,7 @@ static inline void pause_ms(long ms)
     nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
 }
 
-/* ---- A job that stops at a gate --------------------------------------------------------------------- */
+/* ---- A job that stops at a gate -------------------------------------------------------------- */
 
 struct gate {
     atomic_int entered; /* jobs that have come to it */
@@ -81,7 +81,7 @@ static inline void block_until(atomic_int *counter, int n)
     check(atomic_load(counter) >= n);
 }
 
-/* ---- What is destroyed, and where --------------------------------------------------------------------- */
+/* ---- What is destroyed, and where ------------------------------------------------------------ */
 
 struct fate {
     atomic_int freed;
@@ -102,7 +102,7 @@ static inline void check_freed_here(struct fate *fate)
     check(pthread_equal(fate->thread, pthread_self()));
 }
 
-/* ---- Threads of the process ----------------------------------------------------------------------------- */
+/* ---- Threads of the process ------------------------------------------------------------------ */
 
 static inline unsigned list_threads(void)
 {

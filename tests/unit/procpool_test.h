@@ -5,9 +5,9 @@
 /*
  * What the tests of process pools share.
  *
- * Criterion's processes have threads, so each test has a process of its own, forked from there: it makes
- * the pool, then a loop on the kernel, runs the body as a task in it, and proves that nothing is left: of the loop,
- * of processes, of descriptors, of memory.
+ * Criterion's processes have threads, so each test has a process of its own, forked from there: it
+ * makes the pool, then a loop on the kernel, runs the body as a task in it, and proves that nothing
+ * is left: of the loop, of processes, of descriptors, of memory.
  */
 
 #include "harness.h"
@@ -36,7 +36,8 @@ static inline void begin_board(void)
     check(board != MAP_FAILED);
 }
 
-/* An allocator that counts what it has given out, and refuses the @fail_at-th object from when that is set. */
+/* An allocator that counts what it has given out, and refuses the @fail_at-th object from when that
+ * is set. */
 struct counted {
     int64_t live;
     int64_t asked;
@@ -108,7 +109,8 @@ static inline int pool_test(int workers, const ouro_procpool_options *opts, ouro
     return 0;
 }
 
-/* A test whose body is a task, with the pool in `pool`; the pool is made with options, given as initialisers. */
+/* A test whose body is a task, with the pool in `pool`; the pool is made with options, given as
+ * initialisers. */
 #define PoolTestWith(name, workers, ...)                                                 \
     static int64_t name##_body(ouro_procpool *pool);                                     \
     static int64_t name##_task(void *arg)                                                \
@@ -136,7 +138,7 @@ static inline int64_t await_job(ouro_procpool *pool, ouro_procpool_fn *fn)
     return ouro_await(ouro_procpool_submit(pool, fn, NULL, 0));
 }
 
-/* ---- Jobs ---------------------------------------------------------------------------------------- */
+/* ---- Jobs ------------------------------------------------------------------------------------ */
 
 #define JOB(name)                                                         \
     static inline int64_t name(const void *input __attribute__((unused)), \

@@ -3,8 +3,8 @@
 #define SYNC_TEST_H
 
 /*
- * What the tests of locks and the like share: notes of what happened in which order, tasks that are named
- * by a letter, memory that is refused, another thread with a loop of its own.
+ * What the tests of locks and the like share: notes of what happened in which order, tasks that are
+ * named by a letter, memory that is refused, another thread with a loop of its own.
  */
 
 #include "harness.h"
@@ -13,7 +13,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* ---- Notes ------------------------------------------------------------------------------------- */
+/* ---- Notes ----------------------------------------------------------------------------------- */
 
 static char notes[256];
 static size_t note_count;
@@ -47,7 +47,7 @@ static inline void note_outcome(void *arg, int64_t rc)
     note(rc >= 0 ? letter_of(arg) : (char)(letter_of(arg) - 'a' + 'A'));
 }
 
-/* ---- Tasks ------------------------------------------------------------------------------------- */
+/* ---- Tasks ----------------------------------------------------------------------------------- */
 
 static inline ouro_future *spawn_letter(ouro_task_fn *fn, char letter)
 {
@@ -109,7 +109,7 @@ static inline int64_t fail_later(void *arg)
     return -EIO;
 }
 
-/* ---- Memory ------------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 static bool refusing;
 
@@ -148,7 +148,7 @@ static inline void run_with_little_memory(ouro_task_fn *body)
     check_eq(ouro_set_allocator(NULL), 0);
 }
 
-/* ---- Another thread ----------------------------------------------------------------------------- */
+/* ---- Another thread -------------------------------------------------------------------------- */
 
 /* Run @body as a task of another thread's loop. */
 static inline void *run_elsewhere(void *body)

@@ -34,7 +34,7 @@ static void unref_all(ouro_future **f, size_t n)
     }
 }
 
-/* ---- The order ------------------------------------------------------------------------------------------- */
+/* ---- The order ------------------------------------------------------------------------------- */
 
 FakeTest(as_completed, each_comes_once_in_the_order_in_which_they_settle)
 {
@@ -123,7 +123,7 @@ TaskTest(as_completed, of_a_thousand)
     return 0;
 }
 
-/* ---- Several who wait --------------------------------------------------------------------------------------- */
+/* ---- Several who wait ------------------------------------------------------------------------ */
 
 TaskTest(as_completed, several_waits_are_served_in_line_and_the_last_is_told_the_end)
 {
@@ -171,7 +171,7 @@ TaskTest(as_completed, is_shared_by_several_consumers)
     return 0;
 }
 
-/* ---- What nobody takes ---------------------------------------------------------------------------------------- */
+/* ---- What nobody takes ----------------------------------------------------------------------- */
 
 TaskTest(as_completed, a_wait_that_is_cancelled_takes_none)
 {
@@ -262,7 +262,7 @@ TaskTest(as_completed, an_index_that_won_a_select_is_in_its_result_or_comes_agai
     return 0;
 }
 
-/* ---- Its end ------------------------------------------------------------------------------------------------------ */
+/* ---- Its end --------------------------------------------------------------------------------- */
 
 TaskTest(as_completed, freeing_it_leaves_the_futures_alone)
 {
@@ -349,7 +349,7 @@ Test(as_completed, shutdown_cancels_what_is_only_looked_at)
     end();
 }
 
-/* ---- Bad input ------------------------------------------------------------------------------------------------------- */
+/* ---- Bad input ------------------------------------------------------------------------------- */
 
 static ouro_completions *foreign;
 

@@ -53,7 +53,7 @@ static int64_t outcome(ouro_future *f)
     return n;
 }
 
-/* ---- No loop ------------------------------------------------------------------------------------------- */
+/* ---- No loop --------------------------------------------------------------------------------- */
 
 Test(bad_input, without_a_loop_what_waits_is_a_future_with_eperm)
 {
@@ -95,7 +95,7 @@ Test(bad_input, without_a_loop_calls_say_eperm)
     check(ouro_cancel_reason() == NULL);
 }
 
-/* ---- Null ------------------------------------------------------------------------------------------------- */
+/* ---- Null ------------------------------------------------------------------------------------ */
 
 TaskTest(bad_input, null_futures_are_einval)
 {
@@ -156,7 +156,7 @@ Test(bad_input, null_loops_and_calls_are_einval)
     end();
 }
 
-/* ---- In the wrong place ------------------------------------------------------------------------------------- */
+/* ---- In the wrong place ---------------------------------------------------------------------- */
 
 static int tried;
 
@@ -199,7 +199,7 @@ TaskTest(bad_input, waiting_for_oneself_is_edeadlk)
     return 0;
 }
 
-/* ---- Another thread's -------------------------------------------------------------------------------------------- */
+/* ---- Another thread's ------------------------------------------------------------------------ */
 
 struct foreign {
     ouro_loop *loop;
@@ -280,7 +280,7 @@ Test(bad_input, what_belongs_to_another_thread_is_exdev_and_stays_as_it_was)
     end();
 }
 
-/* ---- After the close ---------------------------------------------------------------------------------------------- */
+/* ---- After the close ------------------------------------------------------------------------- */
 
 Test(bad_input, a_closed_loop_says_eshutdown)
 {
@@ -322,7 +322,7 @@ Test(bad_input, a_promise_and_a_call_of_a_closed_loop_can_be_asked_and_released)
     end_closed();
 }
 
-/* ---- Strange numbers ------------------------------------------------------------------------------------------------- */
+/* ---- Strange numbers ------------------------------------------------------------------------- */
 
 TaskTest(bad_input, durations_of_zero_and_beyond_the_clock_neither_crash_nor_wrap)
 {
@@ -349,7 +349,7 @@ TaskTest(bad_input, spawn_options_of_zero_are_the_defaults)
     return 0;
 }
 
-/* ---- The allocator ------------------------------------------------------------------------------------------------------ */
+/* ---- The allocator --------------------------------------------------------------------------- */
 
 static void *no_alloc(size_t size, void *arg)
 {

@@ -111,7 +111,7 @@ TaskTest(barrier, tasks_go_round_in_step)
     return 0;
 }
 
-/* ---- Cancelled waiters -------------------------------------------------------------------------------------- */
+/* ---- Cancelled waiters ----------------------------------------------------------------------- */
 
 TaskTest(barrier, a_cancelled_waiter_has_not_come_and_leaves_no_gap)
 {
@@ -186,7 +186,7 @@ Test(barrier, shutdown_ends_the_waits)
     end();
 }
 
-/* ---- Reset and abort ----------------------------------------------------------------------------------------- */
+/* ---- Reset and abort ------------------------------------------------------------------------- */
 
 TaskTest(barrier, a_reset_sends_away_who_waits_and_begins_anew)
 {
@@ -239,7 +239,7 @@ TaskTest(barrier, a_reset_after_the_last_has_come_is_for_the_next_round)
     return 0;
 }
 
-/* ---- As a future ------------------------------------------------------------------------------------------------ */
+/* ---- As a future ----------------------------------------------------------------------------- */
 
 TaskTest(barrier, futures_come_like_tasks)
 {
@@ -299,7 +299,7 @@ Test(barrier, waiting_needs_no_memory_and_a_future_that_cannot_be_made_has_not_c
     check_text(take_notes(), "a");
 }
 
-/* ---- Where it cannot be used ------------------------------------------------------------------------------------- */
+/* ---- Where it cannot be used ----------------------------------------------------------------- */
 
 TaskTest(barrier, null_or_no_parties_are_refused)
 {

@@ -24,7 +24,7 @@ static void count(void *arg)
     ++*(int *)arg;
 }
 
-/* ---- Order ------------------------------------------------------------------------------------------ */
+/* ---- Order ----------------------------------------------------------------------------------- */
 
 Test(call, soon_runs_in_the_next_turn_in_order)
 {
@@ -116,7 +116,7 @@ Test(call, a_time_that_has_passed_is_still_not_called_inside)
     end();
 }
 
-/* ---- Removal ------------------------------------------------------------------------------------------- */
+/* ---- Removal --------------------------------------------------------------------------------- */
 
 Test(call, removal_is_final_and_frees_the_argument_once_in_a_later_turn)
 {
@@ -226,7 +226,7 @@ Test(call, giving_the_handle_back_does_not_touch_the_callback)
     end();
 }
 
-/* ---- Arguments ------------------------------------------------------------------------------------------- */
+/* ---- Arguments ------------------------------------------------------------------------------- */
 
 Test(call, the_argument_is_freed_once_after_the_callback)
 {

@@ -31,7 +31,7 @@ static ouro_future *read_op(int fd, void *buf, unsigned len)
     return ouro_uring_op(&sqe, NULL);
 }
 
-/* ---- Results win ------------------------------------------------------------------------------------------ */
+/* ---- Results win ----------------------------------------------------------------------------- */
 
 struct waiting {
     ouro_future *f;
@@ -143,7 +143,7 @@ TaskTest(cancel, of_what_has_settled_has_no_effect)
     return 0;
 }
 
-/* ---- Passed down, or not ------------------------------------------------------------------------------------- */
+/* ---- Passed down, or not --------------------------------------------------------------------- */
 
 static int64_t await_it(void *arg)
 {
@@ -155,7 +155,8 @@ static int64_t join_it(void *arg)
     return ouro_join(arg);
 }
 
-/* Start @body on a sleep that others hold too, cancel it, and give the state of the sleep after that. */
+/* Start @body on a sleep that others hold too, cancel it, and give the state of the sleep after
+ * that. */
 static ouro_state cancel_waiter_of_sleep(ouro_task_fn *body, ouro_future *sleep)
 {
     ouro_future *task = ouro_spawn(body, sleep);
@@ -278,7 +279,7 @@ TaskTest(cancel, needs_no_memory)
     return 0;
 }
 
-/* ---- The kernel and the buffer --------------------------------------------------------------------------------- */
+/* ---- The kernel and the buffer --------------------------------------------------------------- */
 
 enum { BUFFER = 64, POISON = 0xa5 };
 
@@ -299,7 +300,8 @@ static void check_poison(const unsigned char *buf)
         check_eq(buf[i], POISON);
 }
 
-/* Cancel a read, poison its buffer, and only then feed the pipe: the bytes must stay in the pipe. */
+/* Cancel a read, poison its buffer, and only then feed the pipe: the bytes must stay in the
+ * pipe. */
 static int64_t poison_after_cancel(void *arg)
 {
     int *ends = arg;

@@ -2,8 +2,8 @@
 /*
  * The end of a loop, orderly or not: shut down, given up, closed, or left behind by a fork.
  *
- * Where memory is leaked on purpose, or a signal kills, a child process goes through it. Freed memory
- * is filled with rubbish, so that whoever still reads it does not get away with that.
+ * Where memory is leaked on purpose, or a signal kills, a child process goes through it. Freed
+ * memory is filled with rubbish, so that whoever still reads it does not get away with that.
  */
 #define _GNU_SOURCE
 #include "harness.h"
@@ -45,7 +45,7 @@ static void close_it(void)
     end_closed();
 }
 
-/* ---- After a fork ------------------------------------------------------------------------------------------------ */
+/* ---- After a fork ---------------------------------------------------------------------------- */
 
 static ouro_loop *loop;
 static ouro_future *settled, *failed, *sleeping, *promised;
@@ -180,7 +180,7 @@ Test(closing, sigint_kills_the_forked_child_of_a_run_at_once)
     check_child(interrupt_a_child_of_a_run, text, sizeof text);
 }
 
-/* ---- Given up ------------------------------------------------------------------------------------------------------ */
+/* ---- Given up -------------------------------------------------------------------------------- */
 
 static void ignore_report(const ouro_report *report, void *arg)
 {
@@ -284,7 +284,7 @@ Test(closing, a_promise_of_an_abandoned_loop_says_eshutdown_after_the_close)
     check_child(use_an_abandoned_promise, text, sizeof text);
 }
 
-/* ---- Stopping ------------------------------------------------------------------------------------------------------ */
+/* ---- Stopping -------------------------------------------------------------------------------- */
 
 static int64_t clean_up_and_stop(void *arg)
 {
@@ -312,7 +312,7 @@ Test(closing, a_stop_during_shutdown_has_no_effect)
     close_it();
 }
 
-/* ---- Shielded regions ----------------------------------------------------------------------------------------------- */
+/* ---- Shielded regions ------------------------------------------------------------------------ */
 
 /* How the shielded task waits for its children. */
 enum way { AWAIT, TIMEOUT, GATHER, CHAIN, NESTED, WAYS };

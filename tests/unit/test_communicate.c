@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Talking to child processes: much in both directions, to those who do not listen, stop talking, or never end.
+ * Talking to child processes: much in both directions, to those who do not listen, stop talking, or
+ * never end.
  */
 #define _GNU_SOURCE
 #include "child_test.h"
@@ -38,7 +39,7 @@ static char *much(void)
     return bytes;
 }
 
-/* ---- What comes back ---------------------------------------------------------------------------------------- */
+/* ---- What comes back ------------------------------------------------------------------------- */
 
 ChildTest(communicate, input_goes_in_and_both_outputs_and_the_status_come_back)
 {
@@ -93,7 +94,7 @@ ChildTest(communicate, five_mebibytes_pass_in_both_directions_at_once)
     return 0;
 }
 
-/* ---- Those who behave badly ------------------------------------------------------------------------------------ */
+/* ---- Those who behave badly ------------------------------------------------------------------ */
 
 ChildTest(communicate, a_child_that_does_not_read_its_input_is_no_error)
 {
@@ -160,7 +161,7 @@ ChildTest(communicate, a_cancel_before_it_has_begun_closes_the_pipes)
     return 0;
 }
 
-/* ---- Whose it is ------------------------------------------------------------------------------------------------ */
+/* ---- Whose it is ----------------------------------------------------------------------------- */
 
 ChildTest(communicate, the_process_may_be_freed_meanwhile)
 {
@@ -220,7 +221,7 @@ ChildTest(communicate, input_without_a_pipe_is_einval)
     return 0;
 }
 
-/* ---- SIGPIPE ----------------------------------------------------------------------------------------------------- */
+/* ---- SIGPIPE --------------------------------------------------------------------------------- */
 
 static int64_t feed_a_deaf_one(void *arg)
 {
@@ -261,7 +262,7 @@ ChildTest(communicate, a_watch_on_sigpipe_and_a_child_that_does_not_read_do_not_
     return 0;
 }
 
-/* ---- Shutdown ---------------------------------------------------------------------------------------------------- */
+/* ---- Shutdown -------------------------------------------------------------------------------- */
 
 static int64_t leave_it_talking(void *arg)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Conditions: a signal reaches exactly those it is for, and whoever waited has the mutex again, always.
+ * Conditions: a signal reaches exactly those it is for, and whoever waited has the mutex again,
+ * always.
  */
 #include "sync_test.h"
 
@@ -60,7 +61,7 @@ static int64_t lock_and_note(void *arg)
     return rc;
 }
 
-/* ---- Signals --------------------------------------------------------------------------------------------- */
+/* ---- Signals --------------------------------------------------------------------------------- */
 
 TaskTest(cond, a_wait_gives_the_mutex_up_and_has_it_again)
 {
@@ -136,7 +137,7 @@ TaskTest(cond, the_signalled_stand_behind_those_who_wait_for_the_mutex_already)
     return ouro_await(a);
 }
 
-/* ---- Cancelled waiters -------------------------------------------------------------------------------------- */
+/* ---- Cancelled waiters ----------------------------------------------------------------------- */
 
 TaskTest(cond, a_cancelled_waiter_uses_up_no_signal)
 {
@@ -320,7 +321,7 @@ Test(cond, waiting_and_signalling_need_no_memory)
     run_with_little_memory(signal_one_cancel_one);
 }
 
-/* ---- Where it cannot be used ----------------------------------------------------------------------------------- */
+/* ---- Where it cannot be used ----------------------------------------------------------------- */
 
 TaskTest(cond, without_the_mutex_nobody_waits_or_signals)
 {

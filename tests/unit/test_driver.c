@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-/* ---- Submitting and reaping -------------------------------------------------------------------- */
+/* ---- Submitting and reaping ------------------------------------------------------------------ */
 
 Test(driver, nop_makes_the_round_trip_in_one_enter)
 {
@@ -235,7 +235,7 @@ Test(driver, cancelled_read_says_so_and_everything_is_counted)
     close_driver();
 }
 
-/* ---- Waiting ---------------------------------------------------------------------------------- */
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 Test(driver, deadline_is_kept_and_never_early)
 {
@@ -323,7 +323,7 @@ Test(driver, clock_is_the_monotonic_one)
     close_driver();
 }
 
-/* ---- Waking ----------------------------------------------------------------------------------- */
+/* ---- Waking ---------------------------------------------------------------------------------- */
 
 WakeTest(driver, wake_from_another_thread_ends_a_wait)
 {
@@ -427,7 +427,7 @@ Test(driver, wake_gets_through_when_a_message_does_not)
     close_driver();
 }
 
-/* ---- The ends ----------------------------------------------------------------------------------- */
+/* ---- The ends -------------------------------------------------------------------------------- */
 
 Test(driver, closes_before_its_first_submit)
 {

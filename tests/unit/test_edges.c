@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Corners where two rules meet: an owner who lets go of what is joined, a body that returns from inside
- * a scope, a gather that cannot be, a deadline and a cancel in one turn.
+ * Corners where two rules meet: an owner who lets go of what is joined, a body that returns from
+ * inside a scope, a gather that cannot be, a deadline and a cancel in one turn.
  */
 #define _GNU_SOURCE
 #include "harness.h"
@@ -40,7 +40,7 @@ static int64_t yield_then_42(void *arg)
     return rc < 0 ? rc : 42;
 }
 
-/* ---- Memory that is refused, and rubbish once it is freed ---------------------------------------------------------- */
+/* ---- Memory that is refused, and rubbish once it is freed ------------------------------------ */
 
 static bool refusing;
 
@@ -70,7 +70,7 @@ static void use_plain_memory(void)
     check_eq(ouro_set_allocator(&plain), 0);
 }
 
-/* ---- Joining -------------------------------------------------------------------------------------------------------- */
+/* ---- Joining --------------------------------------------------------------------------------- */
 
 static ouro_future *shared;
 static ouro_promise *shared_promise;
@@ -155,7 +155,7 @@ Test(edges, a_joined_future_lives_on_when_the_joiner_was_cancelled_meanwhile)
     in_both_loops(owner_lets_go_after_a_cancel, -OURO_ECHILDCANCELLED);
 }
 
-/* ---- Scopes that were not left ----------------------------------------------------------------------------------------- */
+/* ---- Scopes that were not left --------------------------------------------------------------- */
 
 static int64_t return_inside(void *arg)
 {
@@ -219,7 +219,7 @@ Test(edges, a_body_that_returns_inside_a_scope_leaves_no_timer_and_is_reported)
     end();
 }
 
-/* ---- Gathers that cannot be --------------------------------------------------------------------------------------------- */
+/* ---- Gathers that cannot be ------------------------------------------------------------------ */
 
 TaskTest(edges, a_gather_refused_for_a_null_drops_a_future_given_twice_once)
 {
@@ -298,7 +298,7 @@ TaskTest(edges, a_gather_of_the_current_task_is_a_deadlock_and_cancels_only_the_
     return 0;
 }
 
-/* ---- Children that say they were cancelled --------------------------------------------------------------------------------- */
+/* ---- Children that say they were cancelled --------------------------------------------------- */
 
 /* Nobody asked this task to: it is a plain error, though it reads like a cancel. */
 static int64_t give_up_by_itself(void *arg)
@@ -353,7 +353,7 @@ TaskTest(edges, after_a_first_error_children_that_have_settled_show_their_result
     return 0;
 }
 
-/* ---- Results that are plain numbers ------------------------------------------------------------------------------------------ */
+/* ---- Results that are plain numbers ---------------------------------------------------------- */
 
 TaskTest(edges, a_plain_number_stays_readable_after_a_timeout_took_it)
 {
@@ -380,7 +380,7 @@ TaskTest(edges, a_plain_number_stays_readable_after_a_gather_took_it)
     return 0;
 }
 
-/* ---- A deadline and a cancel ---------------------------------------------------------------------------------------------------- */
+/* ---- A deadline and a cancel ----------------------------------------------------------------- */
 
 FakeTest(edges, a_deadline_after_somebody_elses_cancel_in_one_turn_is_not_to_blame)
 {
@@ -396,7 +396,7 @@ FakeTest(edges, a_deadline_after_somebody_elses_cancel_in_one_turn_is_not_to_bla
     return 0;
 }
 
-/* ---- Running until ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Running until --------------------------------------------------------------------------- */
 
 static void stop_here(void *arg)
 {
@@ -460,7 +460,7 @@ Test(edges, run_until_consumes_its_future_when_the_ring_is_broken)
     end();
 }
 
-/* ---- Debug mode -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Debug mode ------------------------------------------------------------------------------ */
 
 static int64_t use_some_stack(void *arg)
 {
@@ -521,7 +521,7 @@ Test(edges, in_debug_mode_a_task_with_a_huge_stack_stays_small_and_quick)
     end();
 }
 
-/* ---- Operations of several completions ------------------------------------------------------------------------------------------------ */
+/* ---- Operations of several completions ------------------------------------------------------- */
 
 struct heard {
     int count;
@@ -609,7 +609,7 @@ Test(edges, the_only_completion_of_an_operation_is_heard_too)
     end();
 }
 
-/* ---- A chain that cannot be ------------------------------------------------------------------------------------------------------------ */
+/* ---- A chain that cannot be ------------------------------------------------------------------ */
 
 static ouro_future *start_read(int fd, char *buf)
 {

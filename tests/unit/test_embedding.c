@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A loop inside another one: descriptor and timeout together miss nothing and ask for nothing in vain.
+ * A loop inside another one: descriptor and timeout together miss nothing and ask for nothing in
+ * vain.
  *
  * The other loop is a poll(2) of five seconds that must end within two: an event that is missed
  * makes it run out, a slow machine does not.
@@ -24,7 +25,7 @@ TestSuite(embedding, .timeout = 60);
 #define PROMPT  OURO_SEC(2)
 #define A_WHILE 30000 /* microseconds: until the poll has begun, most likely */
 
-/* ---- What happens meanwhile ------------------------------------------------------------------------------------ */
+/* ---- What happens meanwhile ------------------------------------------------------------------ */
 
 struct event {
     ouro_loop *loop;
@@ -61,7 +62,8 @@ static void *write_later(void *arg)
     return NULL;
 }
 
-/* Be the other loop for one event: the loop asks for no step until it comes, and is then readable. */
+/* Be the other loop for one event: the loop asks for no step until it comes, and is then
+ * readable. */
 static void poll_during(void *(*happen)(void *), struct event *e)
 {
     struct pollfd p = {.fd = ouro_loop_fd(e->loop), .events = POLLIN};
@@ -104,7 +106,7 @@ static void close_pipe(const int ends[2])
     close(ends[1]);
 }
 
-/* ---- Posts ----------------------------------------------------------------------------------------------------------- */
+/* ---- Posts ----------------------------------------------------------------------------------- */
 
 WakeTest(embedding, a_post_before_the_first_step_is_seen)
 {
@@ -155,7 +157,7 @@ WakeTest(embedding, a_post_that_was_there_before_asks_for_a_step)
     end();
 }
 
-/* ---- Wake-ups -------------------------------------------------------------------------------------------------------- */
+/* ---- Wake-ups -------------------------------------------------------------------------------- */
 
 /* A sleep is there throughout, so that the loop has something to wait for. */
 static void wake_and_step(struct fake *fake)
@@ -215,7 +217,7 @@ WakeTest(embedding, a_wake_while_the_other_loop_polls_makes_it_readable)
     end();
 }
 
-/* ---- Completions -------------------------------------------------------------------------------------------------------- */
+/* ---- Completions ----------------------------------------------------------------------------- */
 
 /* Each round starts the read in another situation of the loop. */
 enum { FRESH, STEPPED, SUBMITTED, AFTER_RUN, SITUATIONS };

@@ -108,7 +108,7 @@ TaskTest(event, who_waits_again_waits_for_the_next_set)
     return 0;
 }
 
-/* ---- Cancelled waiters ---------------------------------------------------------------------------------- */
+/* ---- Cancelled waiters ----------------------------------------------------------------------- */
 
 TaskTest(event, a_cancelled_waiter_is_out_of_the_line)
 {
@@ -184,7 +184,7 @@ Test(event, shutdown_ends_the_waits)
     end();
 }
 
-/* ---- As a future ------------------------------------------------------------------------------------------ */
+/* ---- As a future ----------------------------------------------------------------------------- */
 
 TaskTest(event, a_future_settles_when_it_is_set)
 {
@@ -238,7 +238,7 @@ Test(event, waiting_and_setting_need_no_memory)
     check_text(take_notes(), "a");
 }
 
-/* ---- Where it cannot be used ------------------------------------------------------------------------------ */
+/* ---- Where it cannot be used ----------------------------------------------------------------- */
 
 Test(event, without_a_loop_or_a_task_nobody_waits)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * After a fork: the child's loop says -ECHILD to everything, can be closed, and does not disturb the
- * parent's.
+ * After a fork: the child's loop says -ECHILD to everything, can be closed, and does not disturb
+ * the parent's.
  *
  * The child cannot tell Criterion anything; it exits with 1 and a line on standard error.
  */
@@ -62,7 +62,7 @@ static void drop_things(void)
     end();
 }
 
-/* ---- In the child ---------------------------------------------------------------------------------------- */
+/* ---- In the child ---------------------------------------------------------------------------- */
 
 static int loop_calls_fail(void)
 {

@@ -47,7 +47,7 @@ static ouro_future *with_object(int *freed)
     return f;
 }
 
-/* ---- States and results ---------------------------------------------------------------------------- */
+/* ---- States and results ---------------------------------------------------------------------- */
 
 Test(future, ready_is_settled_at_once_with_its_value)
 {
@@ -140,7 +140,7 @@ Test(future, references_take_null_and_unref_returns_it)
     end();
 }
 
-/* ---- Cancelling ----------------------------------------------------------------------------------------- */
+/* ---- Cancelling ------------------------------------------------------------------------------ */
 
 Test(future, cancel_after_resolve_is_a_no_op)
 {
@@ -190,7 +190,7 @@ Test(future, cancel_does_not_run_callbacks_inside_the_call)
     end();
 }
 
-/* ---- Observers --------------------------------------------------------------------------------------------- */
+/* ---- Observers ------------------------------------------------------------------------------- */
 
 Test(future, an_observer_of_a_settled_future_is_called_in_the_next_turn_not_inside)
 {
@@ -318,7 +318,7 @@ Test(future, an_observer_keeps_it_alive)
     end();
 }
 
-/* ---- Removal ------------------------------------------------------------------------------------------------- */
+/* ---- Removal --------------------------------------------------------------------------------- */
 
 Test(future, removal_is_final_although_the_future_has_settled)
 {
@@ -416,7 +416,7 @@ Test(future, removal_takes_one_of_two_equal_registrations)
     end();
 }
 
-/* ---- Errors nobody read ------------------------------------------------------------------------------------------ */
+/* ---- Errors nobody read ---------------------------------------------------------------------- */
 
 Test(future, an_error_nobody_read_is_reported_once_when_its_last_reference_goes)
 {
@@ -474,7 +474,7 @@ Test(future, a_cancelled_outcome_is_silent)
     end();
 }
 
-/* ---- Dropping --------------------------------------------------------------------------------------------------------- */
+/* ---- Dropping -------------------------------------------------------------------------------- */
 
 Test(future, detached_work_goes_on_to_its_end)
 {

@@ -8,7 +8,8 @@
 
 TestSuite(gather, .timeout = 60);
 
-/* A child: sleeps, then returns. With stubborn it takes no notice of being cancelled, but in time. */
+/* A child: sleeps, then returns. With stubborn it takes no notice of being cancelled, but in
+ * time. */
 struct child {
     ouro_ns delay;
     int64_t rc;
@@ -49,7 +50,7 @@ static int64_t return_object(void *arg)
 static const ouro_gather_mode all_modes[] = {OURO_GATHER_ALL, OURO_GATHER_COLLECT,
                                              OURO_GATHER_FIRST_ERROR};
 
-/* ---- Success --------------------------------------------------------------------------------------------- */
+/* ---- Success --------------------------------------------------------------------------------- */
 
 FakeTest(gather, takes_as_long_as_the_longest_not_the_sum)
 {
@@ -151,7 +152,7 @@ TaskTest(gather, can_be_nested)
     return 0;
 }
 
-/* ---- ALL --------------------------------------------------------------------------------------------------- */
+/* ---- ALL ------------------------------------------------------------------------------------- */
 
 FakeTest(gather, all_cancels_the_rest_at_the_first_error_and_waits_for_it)
 {
@@ -201,7 +202,7 @@ TaskTest(gather, all_prefers_a_real_error_to_a_cancelled_child)
     return 0;
 }
 
-/* ---- COLLECT -------------------------------------------------------------------------------------------------- */
+/* ---- COLLECT --------------------------------------------------------------------------------- */
 
 FakeTest(gather, collect_takes_errors_for_results_and_cancels_nobody)
 {
@@ -220,7 +221,7 @@ FakeTest(gather, collect_takes_errors_for_results_and_cancels_nobody)
     return 0;
 }
 
-/* ---- FIRST_ERROR ------------------------------------------------------------------------------------------------ */
+/* ---- FIRST_ERROR ----------------------------------------------------------------------------- */
 
 FakeTest(gather, first_error_settles_at_once_and_the_rest_runs_on)
 {
@@ -256,7 +257,7 @@ FakeTest(gather, first_error_counts_later_errors_as_read)
     return 0;
 }
 
-/* ---- A child cancelled by somebody else ---------------------------------------------------------------------------- */
+/* ---- A child cancelled by somebody else ------------------------------------------------------ */
 
 TaskTest(gather, a_child_cancelled_by_somebody_else_is_a_failure_but_not_my_cancel)
 {
@@ -291,7 +292,7 @@ TaskTest(gather, collect_shows_a_child_cancelled_by_somebody_else_as_that)
     return 0;
 }
 
-/* ---- Cancelling the gather ------------------------------------------------------------------------------------------- */
+/* ---- Cancelling the gather ------------------------------------------------------------------- */
 
 FakeTest(gather, cancelled_it_cancels_all_waits_for_all_and_is_cancelled_in_every_mode)
 {
@@ -372,7 +373,7 @@ TaskTest(gather, a_cancel_after_it_settled_changes_nothing)
     return 0;
 }
 
-/* ---- Objects ------------------------------------------------------------------------------------------------------------ */
+/* ---- Objects --------------------------------------------------------------------------------- */
 
 TaskTest(gather, after_success_the_objects_are_the_callers)
 {
@@ -416,7 +417,7 @@ TaskTest(gather, without_results_the_objects_are_destroyed)
     return 0;
 }
 
-/* ---- Bad arguments -------------------------------------------------------------------------------------------------------- */
+/* ---- Bad arguments --------------------------------------------------------------------------- */
 
 TaskTest(gather, null_among_the_futures_is_einval_and_the_others_have_settled)
 {

@@ -9,7 +9,8 @@
 
 TestSuite(group, .timeout = 60);
 
-/* A child: sleeps, then returns. With stubborn it takes no notice of being cancelled, but in time. */
+/* A child: sleeps, then returns. With stubborn it takes no notice of being cancelled, but in
+ * time. */
 struct child {
     ouro_ns delay;
     int64_t rc;
@@ -59,7 +60,7 @@ static int64_t nap(ouro_ns delay)
     return ouro_await(ouro_sleep(delay));
 }
 
-/* ---- Success ------------------------------------------------------------------------------------------ */
+/* ---- Success --------------------------------------------------------------------------------- */
 
 FakeTest(group, leaving_waits_for_all_children)
 {
@@ -187,7 +188,7 @@ FakeTest(group, of_groups)
     return 0;
 }
 
-/* ---- Cancelling by hand ---------------------------------------------------------------------------------- */
+/* ---- Cancelling by hand ---------------------------------------------------------------------- */
 
 TaskTest(group, cancelled_by_hand_it_is_left_with_0)
 {
@@ -272,7 +273,7 @@ FakeTest(group, a_child_cancelled_alone_is_no_failure_and_leaves_the_others)
     return 0;
 }
 
-/* ---- Cancelling from outside -------------------------------------------------------------------------------- */
+/* ---- Cancelling from outside ----------------------------------------------------------------- */
 
 /* A task with a group of two children, of which one may be stubborn. */
 struct family {
@@ -466,7 +467,7 @@ FakeTest(group, entered_in_a_cancelled_scope_it_takes_nobody)
     return 0;
 }
 
-/* ---- Who may spawn --------------------------------------------------------------------------------------------- */
+/* ---- Who may spawn --------------------------------------------------------------------------- */
 
 TaskTest(group, left_it_is_over_and_says_so)
 {
@@ -564,7 +565,7 @@ TaskTest(group, it_is_over_as_soon_as_the_last_child_has_ended)
     return 0;
 }
 
-/* ---- Limits ------------------------------------------------------------------------------------------------------ */
+/* ---- Limits ---------------------------------------------------------------------------------- */
 
 FakeTest(group, at_its_limit_spawning_waits_for_room)
 {
@@ -825,7 +826,7 @@ FakeTest(group, a_spawner_given_room_and_then_cancelled_alone_has_its_child)
     return 0;
 }
 
-/* ---- Eager children -------------------------------------------------------------------------------------------------- */
+/* ---- Eager children -------------------------------------------------------------------------- */
 
 static int64_t fail_now(void *arg)
 {
@@ -868,7 +869,7 @@ FakeTest(group, an_eager_child_that_cancels_its_group_is_cancelled_with_it)
     return 0;
 }
 
-/* ---- Bodies that do not leave ------------------------------------------------------------------------------------------ */
+/* ---- Bodies that do not leave ---------------------------------------------------------------- */
 
 static int64_t forget(void *arg)
 {
@@ -944,7 +945,7 @@ TaskTest(group, left_as_a_mere_scope_it_still_waits)
     return leave_as_scope(&c);
 }
 
-/* ---- Shutdown ------------------------------------------------------------------------------------------------------------- */
+/* ---- Shutdown -------------------------------------------------------------------------------- */
 
 /* Shut down while a family is in the middle of its life. */
 static void shut_down(ouro_task_fn *body, struct family *f, ouro_ns grace, int want)
@@ -1000,7 +1001,7 @@ Test(group, nobody_is_spawned_into_a_closing_loop)
     check_eq(f.left_with, 0);
 }
 
-/* ---- Bad input ------------------------------------------------------------------------------------------------------------- */
+/* ---- Bad input ------------------------------------------------------------------------------- */
 
 static int64_t not_the_body(void *arg)
 {

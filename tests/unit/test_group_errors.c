@@ -52,7 +52,7 @@ static int64_t error_at(const ouro_group *group, int64_t i)
     return e ? e->error : 0;
 }
 
-/* ---- The first error ------------------------------------------------------------------------------------- */
+/* ---- The first error ------------------------------------------------------------------------- */
 
 FakeTest(group_errors, the_first_cancels_body_and_children_and_is_what_leaving_returns)
 {
@@ -142,7 +142,7 @@ FakeTest(group_errors, are_read_by_the_group_and_not_reported)
     return 0; /* and end() sees to it that there was no report */
 }
 
-/* ---- The body's own ------------------------------------------------------------------------------------------ */
+/* ---- The body's own -------------------------------------------------------------------------- */
 
 FakeTest(group_errors, the_bodys_cancels_the_children_and_is_returned)
 {
@@ -196,7 +196,7 @@ FakeTest(group_errors, a_cancel_of_a_part_of_the_body_passes_unchanged)
     return 0;
 }
 
-/* ---- With a cancel from outside ------------------------------------------------------------------------------------ */
+/* ---- With a cancel from outside -------------------------------------------------------------- */
 
 static int64_t cancelled_and_failed(void *arg)
 {
@@ -277,7 +277,7 @@ FakeTest(group_errors, of_an_inner_group_leave_the_outer_one_alone)
     return 0;
 }
 
-/* ---- Supervising ------------------------------------------------------------------------------------------------------ */
+/* ---- Supervising ----------------------------------------------------------------------------- */
 
 FakeTest(group_errors, supervised_are_listed_and_leave_the_others_alone)
 {
@@ -312,7 +312,7 @@ FakeTest(group_errors, supervised_the_bodys_own_is_returned_and_cancels_the_chil
 /* Errors of no meaning, told apart by a number. */
 #define NTH(i) (-6000 - (i))
 
-/* ---- The list ------------------------------------------------------------------------------------------------------------ */
+/* ---- The list -------------------------------------------------------------------------------- */
 
 static int64_t fail(void *arg)
 {
@@ -402,7 +402,7 @@ TaskTest(group_errors, an_object_of_a_failed_child_is_not_taken_for_its_words)
     return 0;
 }
 
-/* ---- Who is told ------------------------------------------------------------------------------------------------------------ */
+/* ---- Who is told ----------------------------------------------------------------------------- */
 
 static const ouro_local key = {"key"};
 

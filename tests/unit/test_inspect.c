@@ -37,7 +37,7 @@ static void cancel_and_end(ouro_future *task)
     end();
 }
 
-/* ---- Each wait ---------------------------------------------------------------------------------------- */
+/* ---- Each wait ------------------------------------------------------------------------------- */
 
 Test(inspect, a_loop_without_tasks_has_none_to_print)
 {
@@ -211,7 +211,7 @@ Test(inspect, a_timeout_that_has_passed_waits_for_the_end_of_what_it_cancelled)
     end();
 }
 
-/* ---- Lines -------------------------------------------------------------------------------------------- */
+/* ---- Lines ----------------------------------------------------------------------------------- */
 
 struct lock {
     struct ouro__line line;
@@ -296,7 +296,7 @@ Test(inspect, a_task_that_was_served_and_then_cancelled_has_what_it_was_served)
     end();
 }
 
-/* ---- Shapes --------------------------------------------------------------------------------------------- */
+/* ---- Shapes ---------------------------------------------------------------------------------- */
 
 static int64_t gather_two(void *arg)
 {
@@ -515,7 +515,7 @@ Test(inspect, a_wait_has_below_it_what_it_looks_at)
     cancel_and_end(task);
 }
 
-/* ---- Groups --------------------------------------------------------------------------------------------- */
+/* ---- Groups ---------------------------------------------------------------------------------- */
 
 static int64_t be_in_groups(void *arg)
 {
@@ -569,7 +569,7 @@ Test(inspect, in_debug_mode_a_child_of_a_group_has_its_place_too)
     cancel_and_end(task);
 }
 
-/* ---- Cancelled ------------------------------------------------------------------------------------------ */
+/* ---- Cancelled ------------------------------------------------------------------------------- */
 
 static int64_t nap_shielded(void *arg)
 {
@@ -610,7 +610,7 @@ Test(inspect, a_shield_holds_a_cancel_back)
     end();
 }
 
-/* ---- Debug mode ----------------------------------------------------------------------------------------- */
+/* ---- Debug mode ------------------------------------------------------------------------------ */
 
 ouro_future *spawn_in_the_open(void);
 
@@ -652,7 +652,7 @@ Test(inspect, a_place_that_has_no_name_is_a_module_and_an_offset)
     cancel_and_end(task);
 }
 
-/* ---- Where it is called ----------------------------------------------------------------------------------- */
+/* ---- Where it is called ---------------------------------------------------------------------- */
 
 static void print_in_callback(void *arg)
 {

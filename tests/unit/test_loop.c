@@ -46,7 +46,7 @@ static ouro_future *start_read(void)
     return start_read_into(NULL, 0);
 }
 
-/* ---- Making ------------------------------------------------------------------------------------------- */
+/* ---- Making ---------------------------------------------------------------------------------- */
 
 Test(loop, a_thread_has_one_at_a_time)
 {
@@ -104,7 +104,7 @@ Test(loop, two_threads_have_two_that_know_nothing_of_each_other)
     end();
 }
 
-/* ---- Running -------------------------------------------------------------------------------------------- */
+/* ---- Running --------------------------------------------------------------------------------- */
 
 Test(loop, run_returns_0_when_nothing_is_left)
 {
@@ -207,7 +207,7 @@ Test(loop, run_inside_run_is_ebusy_in_tasks_and_in_callbacks)
     end();
 }
 
-/* ---- Stepping ---------------------------------------------------------------------------------------------- */
+/* ---- Stepping -------------------------------------------------------------------------------- */
 
 Test(loop, step_says_whether_something_is_left)
 {
@@ -251,7 +251,7 @@ Test(loop, step_with_nothing_to_wait_for_waits_its_time)
     end();
 }
 
-/* ---- Embedding ------------------------------------------------------------------------------------------------ */
+/* ---- Embedding ------------------------------------------------------------------------------- */
 
 Test(loop, timeout_says_how_long_another_loop_may_wait)
 {
@@ -325,7 +325,7 @@ Test(loop, can_be_driven_by_another_loop_through_its_descriptor)
     end();
 }
 
-/* ---- Shutting down ------------------------------------------------------------------------------------------------ */
+/* ---- Shutting down --------------------------------------------------------------------------- */
 
 struct cleanup {
     int64_t first;
@@ -502,7 +502,7 @@ Test(loop, shutdown_waits_for_an_operation_that_ends_within_its_grace)
     close_it();
 }
 
-/* ---- Closing --------------------------------------------------------------------------------------------------------- */
+/* ---- Closing --------------------------------------------------------------------------------- */
 
 Test(loop, one_that_is_not_quiet_cannot_be_closed)
 {
@@ -541,7 +541,7 @@ Test(loop, can_be_made_and_closed_a_hundred_times)
     }
 }
 
-/* ---- A ring that breaks --------------------------------------------------------------------------------------------------- */
+/* ---- A ring that breaks ---------------------------------------------------------------------- */
 
 Test(loop, a_fatal_error_of_the_ring_is_what_run_returns)
 {

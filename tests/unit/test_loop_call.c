@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls from loop to loop: what comes back, what a cancel does on either side, and what is left when one of the
- * two loops closes.
+ * Calls from loop to loop: what comes back, what a cancel does on either side, and what is left
+ * when one of the two loops closes.
  */
 #define _GNU_SOURCE
 #include "harness.h"
@@ -34,7 +34,7 @@ static int64_t nap(ouro_ns delay)
     }                                             \
     static int64_t call_##name(void *unused __attribute__((unused)))
 
-/* ---- What comes back ---------------------------------------------------------------------------------- */
+/* ---- What comes back ------------------------------------------------------------------------- */
 
 static int64_t give(void *arg)
 {
@@ -184,7 +184,7 @@ CallTest(loops_may_call_each_other)
     return 0;
 }
 
-/* ---- Cancelling ------------------------------------------------------------------------------------------ */
+/* ---- Cancelling ------------------------------------------------------------------------------ */
 
 static int runs;
 
@@ -314,7 +314,7 @@ CallTest(a_task_that_somebody_else_cancelled_is_no_cancel_of_mine)
     return 0;
 }
 
-/* ---- The other loop closes ---------------------------------------------------------------------------------- */
+/* ---- The other loop closes ------------------------------------------------------------------- */
 
 /* The same, for bodies that have the other loop end. */
 #define ClosingTest(name)                            \
@@ -359,7 +359,8 @@ ClosingTest(a_loop_that_shuts_down_cancels_the_task_and_answers_eshutdown)
     return 0;
 }
 
-/* Ends the other loop with calls in its queue: some it finds in shutdown, some only when it closes. */
+/* Ends the other loop with calls in its queue: some it finds in shutdown, some only when it
+ * closes. */
 ClosingTest(whatever_a_closing_loop_has_not_begun_is_answered)
 {
     ouro_future *calls[300];
@@ -458,7 +459,7 @@ Test(loop_call, a_task_that_the_other_loop_gives_up_is_eshutdown_here)
     check_child(given_up_there, NULL, 0);
 }
 
-/* ---- This loop closes ------------------------------------------------------------------------------------------ */
+/* ---- This loop closes ------------------------------------------------------------------------ */
 
 static int64_t give_thing_late(void *arg)
 {
@@ -562,7 +563,7 @@ Test(loop_call, a_loop_that_is_closing_calls_nobody)
     other_finish(&other);
 }
 
-/* ---- Refusals ------------------------------------------------------------------------------------------------------ */
+/* ---- Refusals -------------------------------------------------------------------------------- */
 
 Test(loop_call, bad_arguments_and_no_loop_are_told)
 {

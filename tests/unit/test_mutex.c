@@ -37,7 +37,7 @@ static int64_t end_with_the_lock(void *arg)
     return ouro_mutex_lock(&m);
 }
 
-/* ---- Taking and giving ---------------------------------------------------------------------------- */
+/* ---- Taking and giving ----------------------------------------------------------------------- */
 
 TaskTest(mutex, a_free_lock_is_taken_without_a_switch)
 {
@@ -137,7 +137,7 @@ Test(mutex, waiting_and_handing_over_need_no_memory)
     run_with_little_memory(contend);
 }
 
-/* ---- Cancelled waiters ------------------------------------------------------------------------------ */
+/* ---- Cancelled waiters ----------------------------------------------------------------------- */
 
 TaskTest(mutex, a_cancelled_waiter_has_taken_nothing_and_others_keep_their_places)
 {
@@ -236,7 +236,7 @@ Test(mutex, shutdown_ends_the_waits)
     check_eq(ouro_mutex_locked(&m), 0);
 }
 
-/* ---- Owners ------------------------------------------------------------------------------------------- */
+/* ---- Owners ---------------------------------------------------------------------------------- */
 
 TaskTest(mutex, locking_twice_is_a_deadlock)
 {
@@ -318,7 +318,7 @@ TaskTest(mutex, an_owner_that_ended_is_not_mistaken_for_a_new_task)
     return 0;
 }
 
-/* ---- As a future -------------------------------------------------------------------------------------- */
+/* ---- As a future ----------------------------------------------------------------------------- */
 
 TaskTest(mutex, a_future_locks_for_whoever_has_its_result)
 {
@@ -431,7 +431,7 @@ TaskTest(mutex, a_callback_takes_the_lock)
     return 0;
 }
 
-/* ---- Where it cannot be used ------------------------------------------------------------------------------ */
+/* ---- Where it cannot be used ----------------------------------------------------------------- */
 
 Test(mutex, without_a_task_or_a_loop_nothing_is_locked)
 {

@@ -23,7 +23,7 @@ static int64_t fail(void *arg)
     return -EIO;
 }
 
-/* ---- What it comes to ---------------------------------------------------------------------------------- */
+/* ---- What it comes to ------------------------------------------------------------------------ */
 
 PoolTest(offload, a_function_runs_on_another_thread_and_its_return_is_the_value)
 {
@@ -77,7 +77,7 @@ PoolTest(offload, many_at_once_all_come_back_each_with_its_own_value)
     return 0;
 }
 
-/* ---- Objects --------------------------------------------------------------------------------------------- */
+/* ---- Objects --------------------------------------------------------------------------------- */
 
 PoolTest(offload, an_object_it_returns_comes_along)
 {
@@ -132,7 +132,7 @@ Test(offload, without_a_job_or_a_task_there_is_nothing_to_return_an_object_from)
     check_eq(ouro_job_cancelled(), 0);
 }
 
-/* ---- The argument ------------------------------------------------------------------------------------------ */
+/* ---- The argument ---------------------------------------------------------------------------- */
 
 PoolTest(offload, its_argument_is_freed_once_on_the_loops_thread_when_it_has_ended)
 {
@@ -175,7 +175,7 @@ Test(offload, without_a_loop_it_is_eperm_and_while_one_closes_eshutdown)
     end();
 }
 
-/* ---- The thread ---------------------------------------------------------------------------------------------- */
+/* ---- The thread ------------------------------------------------------------------------------ */
 
 static int64_t look_at_thread(void *arg)
 {
@@ -258,7 +258,7 @@ PoolTest(offload, a_job_may_run_a_loop_of_its_own)
     return 0;
 }
 
-/* ---- Task-local values ------------------------------------------------------------------------------------------ */
+/* ---- Task-local values ----------------------------------------------------------------------- */
 
 static const ouro_local other_key = {"other"};
 
@@ -304,7 +304,7 @@ PoolTest(offload, it_sees_the_values_that_held_where_it_was_asked_for_even_when_
     return 0;
 }
 
-/* ---- Cancelling -------------------------------------------------------------------------------------------------- */
+/* ---- Cancelling ------------------------------------------------------------------------------ */
 
 /* A pool of one thread, which a job holds. */
 struct held {
@@ -421,7 +421,7 @@ PoolTest(offload, a_timeout_tells_it_to_stop_and_waits_until_it_has)
     return 0;
 }
 
-/* ---- Abandoning ---------------------------------------------------------------------------------------------------- */
+/* ---- Abandoning ------------------------------------------------------------------------------ */
 
 PoolTest(offload, one_to_be_abandoned_is_cancelled_at_once_and_destroyed_when_it_comes)
 {
@@ -478,7 +478,7 @@ PoolTest(offload, one_to_be_abandoned_that_waits_never_runs)
     return 0;
 }
 
-/* ---- Futures that nobody waits for ------------------------------------------------------------------------------------ */
+/* ---- Futures that nobody waits for ----------------------------------------------------------- */
 
 PoolTest(offload, one_that_is_thrown_away_runs_on_and_its_object_is_destroyed)
 {
@@ -503,7 +503,7 @@ PoolTest(offload, an_error_that_nobody_reads_is_reported)
     return 0;
 }
 
-/* ---- Lanes -------------------------------------------------------------------------------------------------------------- */
+/* ---- Lanes ----------------------------------------------------------------------------------- */
 
 PoolTest(offload, lanes_do_not_starve_each_other)
 {
@@ -596,7 +596,7 @@ Test(offload, the_threads_of_the_lanes_last_as_long_as_a_loop_that_used_them)
     await_threads(0);
 }
 
-/* ---- The end of the loop ---------------------------------------------------------------------------------------------------- */
+/* ---- The end of the loop --------------------------------------------------------------------- */
 
 static struct owned late;
 static struct fate late_object;
@@ -614,7 +614,8 @@ static int64_t start_late(void *arg)
     return 0;
 }
 
-/* Close it, with nothing pending; its wake-up descriptor stays open as long as a job has to post. */
+/* Close it, with nothing pending; its wake-up descriptor stays open as long as a job has to
+ * post. */
 static void close_quiet(void)
 {
     turns(3);
@@ -774,7 +775,7 @@ Test(offload, without_grace_it_is_reported_and_a_late_end_is_harmless)
     check_child(end_between_shutdown_and_close, text, sizeof text);
 }
 
-/* ---- Fork ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Fork ------------------------------------------------------------------------------------ */
 
 static struct gate forked;
 static ouro_future *forked_future;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Operations on a driver that does its worst: completions in every order, several for one operation,
- * for nobody, cancels that win, lose, or are answered late.
+ * Operations on a driver that does its worst: completions in every order, several for one
+ * operation, for nobody, cancels that win, lose, or are answered late.
  *
  * Almost all run on the fake driver, stepped by hand; the last few show that the kernel agrees.
  */
@@ -42,7 +42,7 @@ static void check_settled(ouro_future *f, ouro_state state, int64_t n)
     check_eq(ouro_future_result(f).n, n);
 }
 
-/* ---- Plain results --------------------------------------------------------------------------------------- */
+/* ---- Plain results --------------------------------------------------------------------------- */
 
 Test(op, its_result_is_the_one_of_its_completion)
 {
@@ -135,7 +135,7 @@ Test(op, completions_may_come_in_any_order)
     end();
 }
 
-/* ---- Cancelling ---------------------------------------------------------------------------------------------- */
+/* ---- Cancelling ------------------------------------------------------------------------------ */
 
 /* A read in flight, cancelled while the driver cancels in the given way; one more turn. */
 static ouro_future *cancelled_read(struct fake *fake, enum fake_cancel way, int32_t late_res)
@@ -318,7 +318,7 @@ Test(op, one_that_nobody_holds_keeps_itself_until_its_completion)
     end();
 }
 
-/* ---- Several completions -------------------------------------------------------------------------------------- */
+/* ---- Several completions --------------------------------------------------------------------- */
 
 struct heard {
     int count;
@@ -460,7 +460,7 @@ Test(op, a_zero_copy_send_that_fails_with_a_notification_keeps_its_error)
     end();
 }
 
-/* ---- Names that have gone ----------------------------------------------------------------------------------------- */
+/* ---- Names that have gone -------------------------------------------------------------------- */
 
 Test(op, a_completion_of_an_earlier_generation_is_counted_and_ignored)
 {
@@ -500,7 +500,7 @@ Test(op, a_completion_of_a_name_that_never_was_is_ignored)
     end();
 }
 
-/* ---- Descriptors ------------------------------------------------------------------------------------------------------------ */
+/* ---- Descriptors ----------------------------------------------------------------------------- */
 
 static ouro_future *start_accept(void)
 {
@@ -604,7 +604,7 @@ Test(op, a_number_that_is_no_descriptor_is_never_closed)
     end();
 }
 
-/* ---- Entries that are refused -------------------------------------------------------------------------------------------------- */
+/* ---- Entries that are refused ---------------------------------------------------------------- */
 
 TaskTest(op, links_and_skipped_completions_are_einval)
 {
@@ -627,7 +627,7 @@ TaskTest(op, the_entry_is_copied)
     return 0;
 }
 
-/* ---- The kernel agrees ------------------------------------------------------------------------------------------------------------- */
+/* ---- The kernel agrees ----------------------------------------------------------------------- */
 
 static int64_t ping_through_pipe(void *arg)
 {

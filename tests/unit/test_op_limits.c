@@ -31,7 +31,7 @@ static void check_settled(ouro_future *f, ouro_state state, int64_t n)
     check_eq(ouro_future_result(f).n, n);
 }
 
-/* ---- Full queues and refusals ----------------------------------------------------------------------------------------- */
+/* ---- Full queues and refusals ---------------------------------------------------------------- */
 
 Test(op_limits, a_full_queue_parks_what_does_not_fit_and_nothing_is_lost_or_overtakes)
 {
@@ -170,7 +170,7 @@ Test(op_limits, a_driver_that_stays_busy_for_a_while_does_not_stop_a_waiting_run
     end();
 }
 
-/* ---- Fairness ------------------------------------------------------------------------------------------------------------ */
+/* ---- Fairness -------------------------------------------------------------------------------- */
 
 static size_t settled_before_timer;
 static size_t settled;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pools of the user's: how many threads they have and when, what their shutdown makes of jobs, who may
- * give them back and when.
+ * Pools of the user's: how many threads they have and when, what their shutdown makes of jobs, who
+ * may give them back and when.
  */
 #include "pool_test.h"
 
@@ -33,7 +33,7 @@ static int64_t nothing(void *arg)
     return 0;
 }
 
-/* ---- Making and freeing ----------------------------------------------------------------------------------- */
+/* ---- Making and freeing ---------------------------------------------------------------------- */
 
 Test(pool, bad_arguments_are_einval_and_write_nothing)
 {
@@ -231,7 +231,7 @@ PoolTest(pool, a_job_may_free_its_own_pool)
     return 0;
 }
 
-/* ---- Several loops ------------------------------------------------------------------------------------------ */
+/* ---- Several loops --------------------------------------------------------------------------- */
 
 static int64_t use_pool_much(void *arg)
 {
@@ -266,7 +266,7 @@ Test(pool, loops_of_several_threads_may_use_one)
     await_threads(0);
 }
 
-/* ---- Shutdown ----------------------------------------------------------------------------------------------- */
+/* ---- Shutdown -------------------------------------------------------------------------------- */
 
 PoolTest(pool, shutdown_of_one_with_no_work_is_0_at_once_and_a_second_is_ealready)
 {
@@ -508,7 +508,7 @@ Test(pool, a_loop_may_close_while_it_waits_for_a_shutdown)
     check_child(close_while_shutting_down, text, sizeof text);
 }
 
-/* ---- Fork ----------------------------------------------------------------------------------------------------- */
+/* ---- Fork ------------------------------------------------------------------------------------ */
 
 static int use_parents_pool(void)
 {

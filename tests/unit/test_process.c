@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Child processes: how they are waited for and signalled, who reaps them, and what a scope does to those it is to
- * kill.
+ * Child processes: how they are waited for and signalled, who reaps them, and what a scope does to
+ * those it is to kill.
  */
 #define _GNU_SOURCE
 #include "child_test.h"
@@ -11,7 +11,7 @@
 
 TestSuite(process, .timeout = 60);
 
-/* ---- How they end ---------------------------------------------------------------------------------------- */
+/* ---- How they end ---------------------------------------------------------------------------- */
 
 ChildTest(process, a_wait_comes_to_the_exit_status)
 {
@@ -70,7 +70,7 @@ ChildTest(process, a_status_that_was_taken_elsewhere_is_echild)
     return 0;
 }
 
-/* ---- Signals ---------------------------------------------------------------------------------------------- */
+/* ---- Signals --------------------------------------------------------------------------------- */
 
 ChildTest(process, a_signal_can_be_sent_until_it_has_been_waited_for)
 {
@@ -134,7 +134,7 @@ ChildTest(process, a_group_can_be_signalled_after_its_leader_has_ended)
     return 0;
 }
 
-/* ---- Who reaps them -------------------------------------------------------------------------------------------- */
+/* ---- Who reaps them -------------------------------------------------------------------------- */
 
 ChildTest(process, free_does_not_kill_and_leaves_no_zombie)
 {
@@ -259,7 +259,7 @@ ChildTest(process, a_spawn_that_is_cancelled_is_there_or_never_was)
     return 0;
 }
 
-/* ---- Scopes ------------------------------------------------------------------------------------------------------ */
+/* ---- Scopes ---------------------------------------------------------------------------------- */
 
 ChildTest(process, a_scope_that_is_left_kills_its_child_and_waits_for_it)
 {
@@ -388,7 +388,7 @@ ChildTest(process, a_cancel_does_not_end_the_wait_for_a_child_that_is_being_kill
     return 0;
 }
 
-/* ---- Wrong places -------------------------------------------------------------------------------------------------- */
+/* ---- Wrong places ---------------------------------------------------------------------------- */
 
 static void *use_on_another_thread(void *arg)
 {

@@ -15,7 +15,7 @@
 
 TestSuite(process_start, .timeout = 60);
 
-/* ---- How they begin ----------------------------------------------------------------------------------------- */
+/* ---- How they begin -------------------------------------------------------------------------- */
 
 ChildTest(process_start, it_leads_a_group_or_a_session_if_asked_to)
 {
@@ -154,7 +154,7 @@ ChildTest(process_start, its_pipes_work_where_the_parent_has_closed_the_standard
     return 0;
 }
 
-/* ---- What cannot be started ---------------------------------------------------------------------------------- */
+/* ---- What cannot be started ------------------------------------------------------------------ */
 
 static void check_fails(const char *program, const char *cwd, int64_t error, const char *words)
 {

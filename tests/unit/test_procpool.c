@@ -12,7 +12,7 @@
 
 TestSuite(procpool, .timeout = 60);
 
-/* ---- Values and bytes ------------------------------------------------------------------------------ */
+/* ---- Values and bytes ------------------------------------------------------------------------ */
 
 static uint64_t checksum(const unsigned char *data, size_t size)
 {
@@ -98,7 +98,7 @@ PoolTest(a_result_that_nobody_wants_is_freed, 1)
     return 0;
 }
 
-/* ---- The limit ------------------------------------------------------------------------------------- */
+/* ---- The limit ------------------------------------------------------------------------------- */
 
 JOB(write_as_many)
 {
@@ -138,7 +138,7 @@ PoolTest(a_job_that_writes_nothing_from_nowhere_fails, 1)
     return 0;
 }
 
-/* ---- Order and number ------------------------------------------------------------------------------ */
+/* ---- Order and number ------------------------------------------------------------------------ */
 
 JOB(note_order)
 {
@@ -188,7 +188,7 @@ PoolTest(two_workers_work_at_the_same_time, 2)
     return 0;
 }
 
-/* ---- Stopping -------------------------------------------------------------------------------------- */
+/* ---- Stopping -------------------------------------------------------------------------------- */
 
 JOB(count_up)
 {
@@ -342,7 +342,7 @@ PoolTestWith(with_endless_patience_a_job_is_never_killed, 1, .grace = OURO_FOREV
     return 0;
 }
 
-/* ---- Introspection ---------------------------------------------------------------------------------- */
+/* ---- Introspection --------------------------------------------------------------------------- */
 
 static void check_printed(const char *want)
 {
@@ -373,7 +373,7 @@ PoolTestWith(the_tree_of_tasks_tells_where_a_job_is, 1, .grace = OURO_FOREVER)
     return 0;
 }
 
-/* ---- Loops ------------------------------------------------------------------------------------------ */
+/* ---- Loops ----------------------------------------------------------------------------------- */
 
 static int64_t use(void *pool)
 {
@@ -467,7 +467,7 @@ PoolTest(a_pool_with_jobs_is_not_freed, 1)
     return 0;
 }
 
-/* ---- Bad input ---------------------------------------------------------------------------------------- */
+/* ---- Bad input ------------------------------------------------------------------------------- */
 
 static int bad_input(void)
 {
@@ -505,7 +505,7 @@ static int without_a_loop(void)
 
 ProcessTest(a_job_needs_a_loop, without_a_loop)
 
-    /* ---- No memory ---------------------------------------------------------------------------------------- */
+    /* ---- No memory --------------------------------------------------------------------------- */
 
     /* Each outcome is the right one or -ENOMEM. How many were that. */
     static int some_jobs(ouro_procpool *pool)
@@ -527,7 +527,8 @@ ProcessTest(a_job_needs_a_loop, without_a_loop)
     return told;
 }
 
-/* Futures, operations, the result, deadlines: wherever memory is missing, a job fails, or is killed at once. */
+/* Futures, operations, the result, deadlines: wherever memory is missing, a job fails, or is killed
+ * at once. */
 PoolTestWith(without_memory_jobs_fail_and_the_pool_goes_on, 1, .grace = OURO_MS(1))
 {
     int told = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Process pools: how workers end, by whose hand, what they have when they begin, and that nothing of
- * them is left.
+ * Process pools: how workers end, by whose hand, what they have when they begin, and that nothing
+ * of them is left.
  */
 #define _GNU_SOURCE
 #include "procpool_test.h"
@@ -17,7 +17,7 @@
 
 TestSuite(procpool, .timeout = 60);
 
-/* ---- Workers that die with a job ---------------------------------------------------------------------- */
+/* ---- Workers that die with a job ------------------------------------------------------------- */
 
 PoolTest(a_worker_that_is_killed_fails_its_job_with_the_signal_and_is_replaced, 1)
 {
@@ -89,7 +89,7 @@ PoolTest(jobs_that_wait_are_not_touched_by_the_death_of_a_worker, 1)
     return 0;
 }
 
-/* ---- Workers that die in between ------------------------------------------------------------------------ */
+/* ---- Workers that die in between ------------------------------------------------------------- */
 
 PoolTest(a_worker_that_dies_idle_is_replaced_before_the_next_job, 1)
 {
@@ -128,7 +128,7 @@ PoolTest(a_job_cancelled_while_its_worker_is_replaced_never_runs, 1)
     return 0;
 }
 
-/* ---- Workers out of their mind --------------------------------------------------------------------------- */
+/* ---- Workers out of their mind --------------------------------------------------------------- */
 
 /* The descriptor that a worker has beside the standard ones. */
 static int own_socket(void)
@@ -235,7 +235,7 @@ PoolTest(a_worker_whose_child_lives_on_is_dead_all_the_same, 1)
     return 0;
 }
 
-/* ---- The zygote ------------------------------------------------------------------------------------------- */
+/* ---- The zygote ------------------------------------------------------------------------------ */
 
 static pid_t zygote_of(pid_t worker)
 {
@@ -279,8 +279,8 @@ static int64_t kill_zygote_of_idle(void *pool)
     return 0;
 }
 
-/* The sockets of dead workers are closed when they are noticed, so there are fewer at the end than before.
- * The workers are orphans then, and ours to reap. */
+/* The sockets of dead workers are closed when they are noticed, so there are fewer at the end than
+ * before. The workers are orphans then, and ours to reap. */
 static int zygote_killed(ouro_task_fn *body)
 {
     ouro_procpool *pool;
@@ -312,7 +312,7 @@ static int zygote_killed_idle(void)
 ProcessTest(without_the_zygote_jobs_fail_and_nothing_hangs, zygote_killed_busy)
     ProcessTest(a_zygote_that_died_in_between_is_noticed_by_the_next_job, zygote_killed_idle)
 
-    /* ---- When the program ends ---------------------------------------------------------------------------------- */
+    /* ---- When the program ends --------------------------------------------------------------- */
 
     enum {
         BUSY,
@@ -351,7 +351,8 @@ static void be_a_program(bool has_child)
     _exit(1);
 }
 
-/* Kill a program with a busy worker, and wait until all of its pool are gone. Orphans are ours to reap. */
+/* Kill a program with a busy worker, and wait until all of its pool are gone. Orphans are ours to
+ * reap. */
 static int program_killed(bool has_child)
 {
     int ends[2];
@@ -460,7 +461,7 @@ ProcessTest(a_child_of_the_program_cannot_use_its_pool, used_in_child)
 
 ProcessTest(a_program_that_ignores_its_children_can_have_a_pool, children_ignored)
 
-    /* ---- When a pool cannot be made -------------------------------------------------------------------------- */
+    /* ---- When a pool cannot be made ---------------------------------------------------------- */
 
     static void *wait_for_mutex(void *mutex)
 {
@@ -526,7 +527,7 @@ ProcessTest(a_pool_without_descriptors_fails_and_leaves_nothing, without_descrip
 
 ProcessTest(a_pool_without_memory_fails_and_leaves_nothing, without_memory)
 
-    /* ---- What a worker begins with ------------------------------------------------------------------------------ */
+    /* ---- What a worker begins with ----------------------------------------------------------- */
 
     /* How many there are, and a hundred for each that is not a standard stream. */
     JOB(count_descriptors)
@@ -691,7 +692,7 @@ PoolTestWith(or_what_they_are_called, 1, .name = "a name that is rather long")
     return 0;
 }
 
-/* ---- Starting ------------------------------------------------------------------------------------------------ */
+/* ---- Starting -------------------------------------------------------------------------------- */
 
 static int started; /* in a worker */
 

@@ -37,7 +37,7 @@ static void count_free(void *ptr)
     ++*(int *)ptr;
 }
 
-/* ---- Resolving --------------------------------------------------------------------------------------- */
+/* ---- Resolving ------------------------------------------------------------------------------- */
 
 Test(promise, resolve_settles_with_the_value)
 {
@@ -122,7 +122,7 @@ Test(promise, a_value_nobody_is_left_to_take_is_destroyed_once)
     check_eq(freed, 1);
 }
 
-/* ---- Breaking ------------------------------------------------------------------------------------------ */
+/* ---- Breaking -------------------------------------------------------------------------------- */
 
 Test(promise, freed_unresolved_it_breaks_and_its_future_fails_with_epipe)
 {
@@ -187,7 +187,7 @@ Test(promise, may_be_freed_after_its_loop_was_closed)
     end_closed();
 }
 
-/* ---- The cancel hook -------------------------------------------------------------------------------------- */
+/* ---- The cancel hook ------------------------------------------------------------------------- */
 
 struct hooked {
     int calls;

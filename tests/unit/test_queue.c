@@ -6,7 +6,7 @@
 
 TestSuite(queue, .timeout = 60);
 
-/* ---- Order ----------------------------------------------------------------------------------------------- */
+/* ---- Order ----------------------------------------------------------------------------------- */
 
 TaskTest(queue, fifo_gives_the_oldest_first)
 {
@@ -107,7 +107,7 @@ TaskTest(queue, null_is_an_item)
     return 0;
 }
 
-/* ---- Waiting --------------------------------------------------------------------------------------------- */
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 TaskTest(queue, a_put_into_a_full_queue_waits_for_room)
 {
@@ -261,7 +261,7 @@ TaskTest(queue, a_bounded_queue_in_steady_use_asks_for_no_memory)
     return 0;
 }
 
-/* ---- Rendezvous ------------------------------------------------------------------------------------------ */
+/* ---- Rendezvous ------------------------------------------------------------------------------ */
 
 TaskTest(queue, with_capacity_0_a_put_waits_for_its_get)
 {
@@ -312,7 +312,7 @@ TaskTest(queue, with_capacity_0_try_put_needs_a_getter_and_try_get_a_putter)
     return 0;
 }
 
-/* ---- Cancelling ------------------------------------------------------------------------------------------ */
+/* ---- Cancelling ------------------------------------------------------------------------------ */
 
 TaskTest(queue, a_cancelled_put_has_put_nothing_in)
 {
@@ -437,7 +437,7 @@ TaskTest(queue, a_get_can_have_a_time_limit)
     return 0;
 }
 
-/* ---- Bad input ------------------------------------------------------------------------------------------- */
+/* ---- Bad input ------------------------------------------------------------------------------- */
 
 Test(queue, cannot_be_made_of_nonsense)
 {

@@ -43,7 +43,7 @@ static int count_freed(void)
     return n;
 }
 
-/* ---- Joining --------------------------------------------------------------------------------------------- */
+/* ---- Joining --------------------------------------------------------------------------------- */
 
 TaskTest(queue_end, a_join_waits_until_every_item_has_been_dealt_with)
 {
@@ -115,7 +115,7 @@ TaskTest(queue_end, task_done_more_often_than_items_were_put_is_einval)
     return 0;
 }
 
-/* ---- Shutting down --------------------------------------------------------------------------------------- */
+/* ---- Shutting down --------------------------------------------------------------------------- */
 
 TaskTest(queue_end, drain_refuses_puts_and_gives_out_what_is_there)
 {
@@ -272,7 +272,7 @@ TaskTest(queue_end, every_order_destroys_every_item_once)
     return 0;
 }
 
-/* ---- Giving it back ---------------------------------------------------------------------------------------- */
+/* ---- Giving it back -------------------------------------------------------------------------- */
 
 TaskTest(queue_end, who_waits_for_a_queue_that_is_freed_gets_epipe)
 {
@@ -340,7 +340,7 @@ TaskTest(queue_end, a_destructor_may_use_its_queue_and_free_it)
     return 0;
 }
 
-/* ---- The loop's end ---------------------------------------------------------------------------------------- */
+/* ---- The loop's end -------------------------------------------------------------------------- */
 
 Test(queue_end, a_queue_may_be_freed_after_its_loop)
 {
@@ -393,7 +393,7 @@ Test(queue_end, of_a_closed_loop_it_is_exdev_for_tasks_of_the_next)
     end_closed();
 }
 
-/* ---- Who may not ------------------------------------------------------------------------------------------- */
+/* ---- Who may not ----------------------------------------------------------------------------- */
 
 static void *use_foreign(void *arg)
 {

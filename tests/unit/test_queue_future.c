@@ -22,7 +22,7 @@ static int await_item(ouro_future *f)
     return number(got);
 }
 
-/* ---- What they come to ------------------------------------------------------------------------------------- */
+/* ---- What they come to ----------------------------------------------------------------------- */
 
 TaskTest(queue_future, a_put_settles_when_the_item_is_in)
 {
@@ -116,7 +116,7 @@ TaskTest(queue_future, waits_end_with_epipe_when_the_queue_is_freed)
     return 0;
 }
 
-/* ---- Cancelled --------------------------------------------------------------------------------------------- */
+/* ---- Cancelled ------------------------------------------------------------------------------- */
 
 TaskTest(queue_future, a_cancelled_put_has_put_nothing_in)
 {
@@ -171,7 +171,7 @@ TaskTest(queue_future, a_join_that_is_cancelled_leaves_the_queue_alone)
     return 0;
 }
 
-/* ---- Items that nobody takes --------------------------------------------------------------------------------- */
+/* ---- Items that nobody takes ----------------------------------------------------------------- */
 
 TaskTest(queue_future, an_item_that_nobody_takes_comes_out_next)
 {
@@ -313,7 +313,8 @@ TaskTest(queue_future, a_gather_that_fails_gives_its_items_back)
     return 0;
 }
 
-/* Both have an item at once; none is lost, and the loser's is there again when the select is told. */
+/* Both have an item at once; none is lost, and the loser's is there again when the select is
+ * told. */
 TaskTest(queue_future, a_select_leaves_the_loser_its_item)
 {
     ouro_queue *q[2] = {queue(1, OURO_QUEUE_FIFO), queue(1, OURO_QUEUE_FIFO)};
@@ -365,7 +366,7 @@ TaskTest(queue_future, a_callback_can_take_the_item)
     return 0;
 }
 
-/* ---- Items of a queue that is over ------------------------------------------------------------------------- */
+/* ---- Items of a queue that is over ----------------------------------------------------------- */
 
 static int freed[8];
 
@@ -453,7 +454,7 @@ TaskTest(queue_future, an_item_that_outlives_its_queue_is_not_compared)
     return 0;
 }
 
-/* ---- The loop's end ------------------------------------------------------------------------------------------ */
+/* ---- The loop's end -------------------------------------------------------------------------- */
 
 Test(queue_future, waits_are_cancelled_at_shutdown_and_items_stay)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What callbacks, destructors and eager tasks do from inside the library: spawn, close, run, replace.
+ * What callbacks, destructors and eager tasks do from inside the library: spawn, close, run,
+ * replace.
  *
- * Nothing they may call can run somebody else's code in the middle of theirs, and nothing they may not
- * call does more than refuse.
+ * Nothing they may call can run somebody else's code in the middle of theirs, and nothing they may
+ * not call does more than refuse.
  */
 #define _GNU_SOURCE
 #include "harness.h"
@@ -32,7 +33,7 @@ static int64_t outcome(ouro_future *f)
     return n;
 }
 
-/* ---- Eager tasks in callbacks -------------------------------------------------------------------------------- */
+/* ---- Eager tasks in callbacks ---------------------------------------------------------------- */
 
 static int others_ran;
 static int spawned_inside;
@@ -219,7 +220,7 @@ Test(reentry, an_eager_task_that_suspends_in_a_callback_lets_nobody_else_run_the
     }
 }
 
-/* ---- Eager tasks outside a run --------------------------------------------------------------------------------- */
+/* ---- Eager tasks outside a run --------------------------------------------------------------- */
 
 static int64_t drive_the_loop(void *arg)
 {
@@ -252,7 +253,7 @@ Test(reentry, an_eager_task_outside_a_run_cannot_drive_the_loop)
     end();
 }
 
-/* ---- Destructors that a close runs ------------------------------------------------------------------------------- */
+/* ---- Destructors that a close runs ----------------------------------------------------------- */
 
 static ouro_future *holder_of(void *object, ouro_free_fn *object_free)
 {
@@ -377,7 +378,7 @@ Test(reentry, destructors_that_a_close_runs_cannot_close_or_run_the_loop)
     check_eq(tried, 2);
 }
 
-/* ---- A task's object ------------------------------------------------------------------------------------------------ */
+/* ---- A task's object ------------------------------------------------------------------------- */
 
 static int first_freed, second_freed;
 
@@ -437,7 +438,7 @@ TaskTest(reentry, the_destructor_of_a_displaced_object_may_return_one_more)
     return 0;
 }
 
-/* ---- Links ------------------------------------------------------------------------------------------------------------ */
+/* ---- Links ----------------------------------------------------------------------------------- */
 
 static ouro_future *pass(ouro_future *done, void *arg)
 {

@@ -6,7 +6,7 @@
 
 #include <ouro/ouro.h>
 
-/* ---- Shutdown walks all futures while its cancels make some of them go ----------------------------- */
+/* ---- Shutdown walks all futures while its cancels make some of them go ----------------------- */
 
 Test(regress_sync, shutdown_goes_on_where_a_cancel_served_a_detached_future)
 {
@@ -39,7 +39,7 @@ Test(regress_sync, shutdown_goes_on_where_a_cancel_dropped_the_last_reference)
     end();
 }
 
-/* ---- A future that was doomed for want of memory ---------------------------------------------------- */
+/* ---- A future that was doomed for want of memory --------------------------------------------- */
 
 static ouro_cancel_answer later(ouro_promise *p, void *arg)
 {
@@ -93,7 +93,7 @@ Test(regress_sync, the_object_of_a_future_that_failed_for_want_of_memory_is_not_
     run_with_little_memory(doom_one_with_an_object);
 }
 
-/* ---- What a gather has that settled early ------------------------------------------------------------- */
+/* ---- What a gather has that settled early ---------------------------------------------------- */
 
 TaskTest(regress_sync, a_gather_that_failed_early_keeps_no_lock_from_others)
 {
@@ -114,7 +114,7 @@ TaskTest(regress_sync, a_gather_that_failed_early_keeps_no_lock_from_others)
     return 0;
 }
 
-/* ---- A deadline around a group's join -------------------------------------------------------------------- */
+/* ---- A deadline around a group's join -------------------------------------------------------- */
 
 static int64_t sleep_long(void *arg)
 {
@@ -137,7 +137,7 @@ TaskTest(regress_sync, a_deadline_around_the_join_of_a_group_is_told_as_one)
     return 0;
 }
 
-/* ---- A lock in a future -------------------------------------------------------------------------------- */
+/* ---- A lock in a future ---------------------------------------------------------------------- */
 
 TaskTest(regress_sync,
          a_lock_that_nobody_took_from_its_future_cannot_be_unlocked_and_goes_back_once)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Remotes: a thread without a loop starts work on one, waits for it, stops it, and takes what it made.
+ * Remotes: a thread without a loop starts work on one, waits for it, stops it, and takes what it
+ * made.
  */
 #define _GNU_SOURCE
 #include "harness.h"
@@ -38,7 +39,7 @@ static int64_t wait_for(ouro_remote *r)
     return ouro_remote_wait(r, OURO_FOREVER);
 }
 
-/* ---- Values -------------------------------------------------------------------------------------------- */
+/* ---- Values ---------------------------------------------------------------------------------- */
 
 static int64_t give(void *arg)
 {
@@ -236,7 +237,7 @@ Test(remote, an_error_that_nobody_waits_for_is_reported_by_the_loop)
     other_finish(&other);
 }
 
-/* ---- Objects ------------------------------------------------------------------------------------------------- */
+/* ---- Objects --------------------------------------------------------------------------------- */
 
 struct thing {
     pthread_t freed_by;
@@ -310,7 +311,7 @@ Test(remote, an_object_that_outlived_its_loop_is_destroyed_by_the_last_to_go)
     check(pthread_equal(thing.freed_by, pthread_self()));
 }
 
-/* ---- Cancelling ------------------------------------------------------------------------------------------------- */
+/* ---- Cancelling ------------------------------------------------------------------------------ */
 
 Test(remote, cancelled_before_it_began_it_never_runs)
 {
@@ -404,7 +405,7 @@ Test(remote, cancelled_by_somebody_else_it_says_so)
     other_finish(&other);
 }
 
-/* ---- The loop closes ------------------------------------------------------------------------------------------------ */
+/* ---- The loop closes ------------------------------------------------------------------------- */
 
 Test(remote, work_that_shutdown_cancels_is_eshutdown)
 {
@@ -494,7 +495,8 @@ static int64_t never_end(void *arg)
     return ouro_await(f);
 }
 
-/* The waiter hears of it before the loop is closed: whoever closes it may wait for the waiter first. */
+/* The waiter hears of it before the loop is closed: whoever closes it may wait for the waiter
+ * first. */
 static int give_up(void)
 {
     ouro_loop *loop;
@@ -524,7 +526,7 @@ Test(remote, work_that_shutdown_gives_up_is_eshutdown)
     check_child(give_up, (char[4096]){0}, 4096);
 }
 
-/* ---- Of a future ------------------------------------------------------------------------------------------------------- */
+/* ---- Of a future ----------------------------------------------------------------------------- */
 
 /* Has the remote, and a thread to wait with it. */
 struct waiter {
@@ -695,7 +697,7 @@ Test(remote, a_task_that_a_thread_waits_for_is_cancelled_by_shutdown_like_any)
     end();
 }
 
-/* ---- Refusals ------------------------------------------------------------------------------------------------------------- */
+/* ---- Refusals -------------------------------------------------------------------------------- */
 
 Test(remote, bad_arguments_are_einval)
 {

@@ -155,7 +155,7 @@ Test(report, without_debug_mode_nobody_watches_the_clock)
     end();
 }
 
-/* ---- Handlers --------------------------------------------------------------------------------------------- */
+/* ---- Handlers -------------------------------------------------------------------------------- */
 
 static int handled[2];
 
@@ -238,7 +238,7 @@ Test(report, without_a_loop_there_is_no_handler_to_set)
     check_eq(ouro_report_set_handler(handle, &handled[0]), -EPERM);
 }
 
-/* ---- Error text ------------------------------------------------------------------------------------------- */
+/* ---- Error text ------------------------------------------------------------------------------ */
 
 Test(report, every_code_has_a_text)
 {

@@ -36,7 +36,7 @@ static int count_fds(void)
     return n;
 }
 
-/* ---- The ladder, on kernels that exist only here ------------------------------------------------ */
+/* ---- The ladder, on kernels that exist only here --------------------------------------------- */
 
 /* A kernel is what it refuses. */
 static struct {
@@ -197,7 +197,7 @@ Test(ring_setup, sizes_out_of_range_are_brought_into_it)
     cr_assert_eq(report.asked, UINT32_MAX);
 }
 
-/* ---- The real kernel ------------------------------------------------------------------------------ */
+/* ---- The real kernel ------------------------------------------------------------------------- */
 
 Test(ring_setup, real_ring_has_what_linux_6_1_gives)
 {
@@ -277,7 +277,7 @@ Test(ring_setup, probe_tells_features_and_leaves_nothing)
     cr_assert_eq(count_fds(), fds);
 }
 
-/* ---- Refusal, for real -------------------------------------------------------------------------- */
+/* ---- Refusal, for real ----------------------------------------------------------------------- */
 
 static struct ouro__driver *d;
 static char why[1024];
@@ -397,7 +397,7 @@ Test(ring_setup, machine_is_seen_as_it_is)
     cr_assert_eq(m.seccomp, 2);
 }
 
-/* ---- Explanations, of machines that exist only here --------------------------------------------- */
+/* ---- Explanations, of machines that exist only here ------------------------------------------ */
 
 static const struct ouro__machine plain = {
     .release = "6.8.0-test",

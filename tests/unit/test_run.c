@@ -27,7 +27,7 @@ static int64_t nap(ouro_ns delay)
     return ouro_await(ouro_sleep(delay));
 }
 
-/* ---- Results ------------------------------------------------------------------------------------------ */
+/* ---- Results --------------------------------------------------------------------------------- */
 
 Test(run, returns_what_main_returned)
 {
@@ -74,7 +74,7 @@ Test(run, bad_options_are_einval)
     check_eq(ouro_run(give, (void *)(intptr_t)3, NULL), 3);
 }
 
-/* ---- The end -------------------------------------------------------------------------------------------- */
+/* ---- The end --------------------------------------------------------------------------------- */
 
 static int cleaned;
 
@@ -136,7 +136,7 @@ Test(run, what_does_not_end_within_the_grace_is_given_up_by_name)
     check(strstr(text, "limpet") != NULL);
 }
 
-/* ---- Exit codes -------------------------------------------------------------------------------------------- */
+/* ---- Exit codes ------------------------------------------------------------------------------ */
 
 Test(run, a_result_becomes_an_exit_status)
 {
@@ -151,7 +151,7 @@ Test(run, a_result_becomes_an_exit_status)
     check_eq(ouro_exit_code(INT64_MIN), 1);
 }
 
-/* ---- SIGINT ------------------------------------------------------------------------------------------------- */
+/* ---- SIGINT ---------------------------------------------------------------------------------- */
 
 /* Each of these runs in a child with the dispositions of a fresh process. */
 static void fresh_sigint(void)
@@ -409,7 +409,7 @@ Test(run, in_the_child_of_a_fork_sigint_goes_to_the_program_that_runs_there)
     check_child(run_in_fork, NULL, 0);
 }
 
-/* ---- Debug mode by environment --------------------------------------------------------------------------------- */
+/* ---- Debug mode by environment --------------------------------------------------------------- */
 
 static int64_t leak_one(void *arg)
 {

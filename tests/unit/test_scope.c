@@ -36,7 +36,7 @@ static void end_task(ouro_future *task)
     ouro_unref(task);
 }
 
-/* ---- Who answers for it --------------------------------------------------------------------------------- */
+/* ---- Who answers for it ---------------------------------------------------------------------- */
 
 TaskTest(scope, at_the_exit_its_deadline_becomes_etimedout)
 {
@@ -154,7 +154,7 @@ TaskTest(scope, the_task_answers_when_the_task_itself_was_cancelled)
     return 0;
 }
 
-/* ---- Cancellation stays -------------------------------------------------------------------------------------- */
+/* ---- Cancellation stays ---------------------------------------------------------------------- */
 
 TaskTest(scope, every_wait_in_a_cancelled_one_fails_having_started_nothing)
 {
@@ -271,7 +271,7 @@ TaskTest(scope, a_cancelled_task_stays_cancelled_to_its_end)
     return 0;
 }
 
-/* ---- Shields ---------------------------------------------------------------------------------------------------- */
+/* ---- Shields --------------------------------------------------------------------------------- */
 
 static int64_t shielded_nap(void *arg)
 {
@@ -332,7 +332,7 @@ TaskTest(scope, a_shield_keeps_out_nothing_from_a_scope_inside_it)
     return 0;
 }
 
-/* ---- From outside, and reasons ---------------------------------------------------------------------------------------- */
+/* ---- From outside, and reasons --------------------------------------------------------------- */
 
 static int64_t cancel_that(void *arg)
 {
@@ -371,7 +371,7 @@ TaskTest(scope, the_reason_says_what_kind_of_cancel_it_was)
     return 0;
 }
 
-/* ---- Options at the edge and misuse ---------------------------------------------------------------------------------------- */
+/* ---- Options at the edge and misuse ---------------------------------------------------------- */
 
 TaskTest(scope, no_timeout_and_forever_set_no_timer)
 {

@@ -13,7 +13,8 @@
 
 TestSuite(select, .timeout = 60);
 
-/* A task: sleeps, then returns; with stubborn it takes no notice of being cancelled, but in time. */
+/* A task: sleeps, then returns; with stubborn it takes no notice of being cancelled, but in
+ * time. */
 struct child {
     ouro_ns delay;
     int64_t rc;
@@ -58,7 +59,7 @@ static void resolve(ouro_promise *p, int64_t n, int *object)
     ouro_promise_free(p);
 }
 
-/* ---- Who wins ----------------------------------------------------------------------------------------- */
+/* ---- Who wins -------------------------------------------------------------------------------- */
 
 FakeTest(select, the_first_to_settle_wins_and_the_others_are_cancelled_and_waited_for)
 {
@@ -151,7 +152,7 @@ TaskTest(select, can_be_nested)
     return 0;
 }
 
-/* ---- Whose the objects are -------------------------------------------------------------------------------- */
+/* ---- Whose the objects are ------------------------------------------------------------------- */
 
 TaskTest(select, the_winners_object_is_the_callers_and_the_losers_are_destroyed)
 {
@@ -282,7 +283,7 @@ Test(select, a_losers_late_descriptor_is_closed_and_a_winners_is_the_callers)
     }
 }
 
-/* ---- Cancelling it --------------------------------------------------------------------------------------------- */
+/* ---- Cancelling it --------------------------------------------------------------------------- */
 
 FakeTest(select, cancelled_before_one_settled_it_cancels_all_and_waits_for_all)
 {
@@ -384,7 +385,7 @@ TaskTest(select, doomed_it_destroys_what_its_winner_has)
     return 0;
 }
 
-/* ---- Bad input ------------------------------------------------------------------------------------------------------ */
+/* ---- Bad input ------------------------------------------------------------------------------- */
 
 TaskTest(select, bad_input_is_told_and_nobody_is_left_running)
 {

@@ -35,7 +35,7 @@ static int64_t take_one_and_wait_on(void *arg)
     return rc;
 }
 
-/* ---- Taking and giving ------------------------------------------------------------------------------ */
+/* ---- Taking and giving ----------------------------------------------------------------------- */
 
 TaskTest(sem, free_permits_are_taken_without_a_switch)
 {
@@ -153,7 +153,7 @@ Test(sem, waiting_and_handing_over_need_no_memory)
     run_with_little_memory(contend);
 }
 
-/* ---- Cancelled waiters -------------------------------------------------------------------------------- */
+/* ---- Cancelled waiters ----------------------------------------------------------------------- */
 
 TaskTest(sem, a_cancelled_waiter_has_taken_nothing)
 {
@@ -248,7 +248,7 @@ Test(sem, shutdown_ends_the_waits_and_what_was_granted_comes_back)
     end_closed();
 }
 
-/* ---- As a future ---------------------------------------------------------------------------------------- */
+/* ---- As a future ----------------------------------------------------------------------------- */
 
 TaskTest(sem, a_futures_value_is_the_number_of_permits)
 {
@@ -383,7 +383,7 @@ TaskTest(sem, a_task_cancelled_while_it_awaits_the_future_has_taken_nothing)
     return 0;
 }
 
-/* ---- Where it cannot be used ------------------------------------------------------------------------------ */
+/* ---- Where it cannot be used ----------------------------------------------------------------- */
 
 TaskTest(sem, a_release_over_the_bound_is_refused_and_changes_nothing)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signals as futures: who gets one, who gets it when that one does not want it, and what is left of the
- * watch when it is over.
+ * Signals as futures: who gets one, who gets it when that one does not want it, and what is left of
+ * the watch when it is over.
  */
 #define _GNU_SOURCE
 #include "harness.h"
@@ -80,7 +80,7 @@ static void reap(pid_t child)
     check_eq(waitpid(child, NULL, 0), child);
 }
 
-/* ---- Waiting ------------------------------------------------------------------------------------------ */
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 KernelTest(signals, a_wait_comes_to_the_number_of_the_signal)
 {
@@ -181,7 +181,7 @@ KernelTest(signals, the_sender_is_the_one_of_the_last_that_came)
     return 0;
 }
 
-/* ---- Waits that are given up ------------------------------------------------------------------------------ */
+/* ---- Waits that are given up ----------------------------------------------------------------- */
 
 KernelTest(signals, a_cancelled_wait_leaves_the_signal_to_the_next)
 {
@@ -325,7 +325,7 @@ Test(signals, polling_that_wakes_for_nothing_goes_on)
     end();
 }
 
-/* ---- The end of a watch ------------------------------------------------------------------------------------ */
+/* ---- The end of a watch ---------------------------------------------------------------------- */
 
 KernelTest(signals, the_mask_is_as_it_was_when_the_watch_has_ended)
 {
@@ -408,7 +408,7 @@ Test(signals, closing_the_loop_ends_what_it_watches)
     end();
 }
 
-/* ---- Once -------------------------------------------------------------------------------------------------- */
+/* ---- Once ------------------------------------------------------------------------------------ */
 
 KernelTest(signals, a_single_wait_watches_until_it_has_settled)
 {
@@ -438,7 +438,7 @@ KernelTest(signals, a_single_wait_that_nobody_reads_ends_its_watch_too)
     return 0;
 }
 
-/* ---- Who may watch what -------------------------------------------------------------------------------------- */
+/* ---- Who may watch what ---------------------------------------------------------------------- */
 
 KernelTest(signals, what_cannot_be_watched_is_einval)
 {
@@ -571,7 +571,7 @@ KernelTest(signals, no_descriptor_is_emfile_and_watches_nothing)
     return 0;
 }
 
-/* ---- SIGINT ------------------------------------------------------------------------------------------------- */
+/* ---- SIGINT ---------------------------------------------------------------------------------- */
 
 static int64_t watch_sigint(void *arg)
 {

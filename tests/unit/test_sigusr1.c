@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SIGUSR1 under ouro_run(): the tree of tasks on standard error, if debug mode was asked for from outside.
+ * SIGUSR1 under ouro_run(): the tree of tasks on standard error, if debug mode was asked for from
+ * outside.
  */
 #define _GNU_SOURCE
 #include "harness.h"

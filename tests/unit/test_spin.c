@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looking at the ring before sleeping: when it is due, first as a matter of keeping score, then with
- * the kernel driver, a peer that answers at once, and silence.
+ * Looking at the ring before sleeping: when it is due, first as a matter of keeping score, then
+ * with the kernel driver, a peer that answers at once, and silence.
  */
 #define _GNU_SOURCE 1
 
@@ -12,7 +12,7 @@
 #include <sched.h>
 #include <time.h>
 
-/* ---- The score ---------------------------------------------------------------------------------- */
+/* ---- The score ------------------------------------------------------------------------------- */
 
 static void miss_times(struct ouro__spin *s, int n)
 {
@@ -65,7 +65,7 @@ Test(spin, limit_of_zero_is_never_due)
     cr_assert_not(ouro__spin_is_due(&s));
 }
 
-/* ---- The looking -------------------------------------------------------------------------------- */
+/* ---- The looking ----------------------------------------------------------------------------- */
 
 static int ping[2];
 static int pong[2];

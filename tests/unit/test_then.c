@@ -46,7 +46,7 @@ static ouro_future *with_object(int *freed)
     return f;
 }
 
-/* ---- Outcomes ------------------------------------------------------------------------------------------ */
+/* ---- Outcomes -------------------------------------------------------------------------------- */
 
 Test(then, a_chain_settles_as_the_future_its_link_returns)
 {
@@ -185,7 +185,7 @@ TaskTest(then, a_link_may_return_what_it_was_given)
     return 0;
 }
 
-/* ---- Cancelling ------------------------------------------------------------------------------------------- */
+/* ---- Cancelling ------------------------------------------------------------------------------ */
 
 Test(then, a_cancel_goes_to_the_first_part_and_the_link_still_runs)
 {
@@ -291,7 +291,7 @@ TaskTest(then, a_link_that_returns_its_own_chain_does_not_wait_for_ever)
     return 0;
 }
 
-/* ---- Bad arguments ------------------------------------------------------------------------------------------ */
+/* ---- Bad arguments --------------------------------------------------------------------------- */
 
 TaskTest(then, without_a_link_the_future_is_cancelled_and_einval_comes_back)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A bound on a wait: a result beats it, an outside cancel beats it, and it never returns before what
- * it bounds has let go.
+ * A bound on a wait: a result beats it, an outside cancel beats it, and it never returns before
+ * what it bounds has let go.
  */
 #include "harness.h"
 
@@ -176,7 +176,7 @@ Test(timeout, data_that_comes_before_the_cancel_is_returned_not_lost)
     end();
 }
 
-/* ---- Limits at the edge --------------------------------------------------------------------------------- */
+/* ---- Limits at the edge ---------------------------------------------------------------------- */
 
 static int started;
 
@@ -225,7 +225,7 @@ FakeTest(timeout, a_huge_limit_saturates_and_does_not_wrap)
     return 0;
 }
 
-/* ---- Outcomes passed through ------------------------------------------------------------------------------ */
+/* ---- Outcomes passed through ----------------------------------------------------------------- */
 
 static void count_free(void *ptr)
 {

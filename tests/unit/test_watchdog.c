@@ -2,8 +2,8 @@
 /*
  * The watchdog: it tells of a step that does not end while it does not, and of nothing else.
  *
- * A step that blocks does so until it has been told of, for ten seconds at most; so what is proved does not
- * depend on how fast the machine is. Limits are generous where nothing may be told.
+ * A step that blocks does so until it has been told of, for ten seconds at most; so what is proved
+ * does not depend on how fast the machine is. Limits are generous where nothing may be told.
  */
 #define _GNU_SOURCE
 #include "harness.h"
@@ -99,7 +99,7 @@ static int threads(void)
     return n;
 }
 
-/* ---- What it tells --------------------------------------------------------------------------------------- */
+/* ---- What it tells --------------------------------------------------------------------------- */
 
 Test(watchdog, tells_of_a_blocked_step_while_it_runs_with_name_and_stack)
 {
@@ -193,7 +193,7 @@ Test(watchdog, without_a_function_it_prints_a_line_and_the_stack)
     check(strchr(text, '[') != NULL);
 }
 
-/* ---- What it does not tell -------------------------------------------------------------------------------- */
+/* ---- What it does not tell ------------------------------------------------------------------- */
 
 static int64_t nap(void *arg)
 {
@@ -272,7 +272,7 @@ Test(watchdog, once_stopped_it_tells_of_nothing)
     end();
 }
 
-/* ---- Starting and stopping ---------------------------------------------------------------------------------- */
+/* ---- Starting and stopping ------------------------------------------------------------------- */
 
 Test(watchdog, a_loop_has_one)
 {
@@ -371,7 +371,7 @@ Test(watchdog, a_thread_that_has_the_signal_blocked_lets_it_in_meanwhile)
     end();
 }
 
-/* ---- Without memory ----------------------------------------------------------------------------------------- */
+/* ---- Without memory -------------------------------------------------------------------------- */
 
 static bool refuse;
 
@@ -406,7 +406,7 @@ Test(watchdog, without_memory_nothing_has_changed)
     end();
 }
 
-/* ---- Threads and processes --------------------------------------------------------------------------------- */
+/* ---- Threads and processes ------------------------------------------------------------------- */
 
 static void *own_loop(void *arg)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A loop on each of several threads: how they begin together, what ends them all, and what SIGINT does.
+ * A loop on each of several threads: how they begin together, what ends them all, and what SIGINT
+ * does.
  */
 #define _GNU_SOURCE
 #include "harness.h"
@@ -25,7 +26,7 @@ static int64_t nap(ouro_ns delay)
     return ouro_await(ouro_sleep(delay));
 }
 
-/* ---- Results -------------------------------------------------------------------------------------------- */
+/* ---- Results --------------------------------------------------------------------------------- */
 
 static pthread_t threads[N];
 static atomic_int begun;
@@ -130,7 +131,7 @@ Test(workers, processors_are_those_of_the_affinity)
     check_eq(sched_setaffinity(0, sizeof all, &all), 0);
 }
 
-/* ---- Each other ------------------------------------------------------------------------------------------- */
+/* ---- Each other ------------------------------------------------------------------------------ */
 
 static int64_t tell_index(void *arg)
 {
@@ -192,7 +193,7 @@ Test(workers, the_loop_of_one_that_has_returned_refuses_calls)
     check_eq(ouro_run_workers(2, outlive_the_others, NULL, NULL), 3);
 }
 
-/* ---- Failing ------------------------------------------------------------------------------------------------ */
+/* ---- Failing --------------------------------------------------------------------------------- */
 
 static atomic_int cancelled;
 
@@ -329,7 +330,7 @@ Test(workers, what_main_leaves_behind_may_clean_up_on_each)
     check_eq(cleaned, N);
 }
 
-/* ---- Not all can be started ------------------------------------------------------------------------------------ */
+/* ---- Not all can be started ------------------------------------------------------------------ */
 
 static int64_t never(void *arg)
 {
@@ -447,7 +448,7 @@ Test(workers, no_memory_is_enomem_wherever_it_comes)
     check_eq(ouro_set_allocator(NULL), 0);
 }
 
-/* ---- SIGINT ----------------------------------------------------------------------------------------------------- */
+/* ---- SIGINT ---------------------------------------------------------------------------------- */
 
 static void fresh_sigint(void)
 {

@@ -58,8 +58,8 @@ typedef struct ouro_result {
     void *ptr; /**< the object, or NULL */
 } ouro_result;
 
-/** Destroys what @p ptr points to. Called on the loop's thread, in a later turn; from inside a call only
- *  where that call says so, and from ouro_unref() once the loop is closed. */
+/** Destroys what @p ptr points to. Called on the loop's thread, in a later turn; from inside a call
+ *  only where that call says so, and from ouro_unref() once the loop is closed. */
 typedef void ouro_free_fn(void *ptr);
 
 OURO_BEGIN_DECLS

@@ -13,8 +13,8 @@
  * made it and is counted by references; the caller of the function that made it owns one.
  *
  * Combining consumes, inspecting borrows: ouro_await(), ouro_then(), ouro_gather(), ouro_select(),
- * ouro_timeout() and ouro_detach() take the caller's reference over, whatever they return; ouro_join(),
- * ouro_cancel(), ouro_on_done() and the getters do not.
+ * ouro_timeout() and ouro_detach() take the caller's reference over, whatever they return;
+ * ouro_join(), ouro_cancel(), ouro_on_done() and the getters do not.
  *
  * Callbacks never run inside the call that registers, resolves or cancels. They run on the loop,
  * in the order in which they became due, in its next turn.
@@ -115,8 +115,8 @@ ouro_state ouro_future_state(const ouro_future *f);
 ouro_result ouro_future_result(ouro_future *f);
 
 /**
- * Move the result out without waiting: the object in ptr is the caller's from now on, and so is what the
- * value stands for: a descriptor, a lock, permits.
+ * Move the result out without waiting: the object in ptr is the caller's from now on, and so is
+ * what the value stands for: a descriptor, a lock, permits.
  *
  * @param f  Borrowed.
  * @return As ouro_future_result().   @owns the caller owns ptr.   @thread Loop thread only.
@@ -165,12 +165,12 @@ int ouro_on_done(ouro_future *f, ouro_done_fn *fn, void *arg);
  * @param f    Borrowed.
  * @param fn   As registered.
  * @param arg  As registered.
- * @return 1 removed: @p fn will never run, even if @p f has settled. 0: it ran, is running, or never
- *         was. -EINVAL, -EXDEV, -ECHILD.   @thread Loop thread only.
+ * @return 1 removed: @p fn will never run, even if @p f has settled. 0: it ran, is running, or
+ *         never was. -EINVAL, -EXDEV, -ECHILD.   @thread Loop thread only.
  */
 int ouro_off_done(ouro_future *f, ouro_done_fn *fn, void *arg);
 
-/* ---- Making ------------------------------------------------------------------------------------ */
+/* ---- Making ---------------------------------------------------------------------------------- */
 
 /**
  * A future that has settled already: OURO_VALUE for @p n >= 0, else OURO_ERROR.
@@ -235,7 +235,7 @@ int ouro_promise_on_cancel(ouro_promise *p, ouro_cancel_hook *hook, void *arg);
  */
 void ouro_promise_free(ouro_promise *p);
 
-/* ---- Combining ----------------------------------------------------------------------------------- */
+/* ---- Combining ------------------------------------------------------------------------------- */
 
 /**
  * When @p f has settled, call @p fn, and settle as the future it returns does.
@@ -260,26 +260,26 @@ ouro_future *ouro_then(ouro_future *f, ouro_then_fn *fn, void *arg) OURO_NODISCA
  * Wait for several futures at once.
  *
  * In each mode a cancel of the gather cancels every unfinished child, and the gather ends
- * OURO_CANCELLED when all have settled. A future given twice is consumed once and has two results, the
- * first of which gets the object.
+ * OURO_CANCELLED when all have settled. A future given twice is consumed once and has two results,
+ * the first of which gets the object.
  *
  * @param fs       @p n futures, all consumed. The array itself is free again when this returns.
  * @param n        How many; 0 is success.
  * @param mode     See ouro_gather_mode.
  * @param results  @p n results in the order of @p fs, or NULL. Lent until the future settles.
- *                 After success their objects are yours, and so are the descriptors, locks and permits
- *                 that were granted; with NULL they are destroyed, closed and given back, as they are after an
- *                 error or a cancel: then ptr is NULL, and n still tells what each came to (-EAGAIN:
- *                 unfinished, in FIRST_ERROR). A child that was cancelled by somebody else reads
- *                 -OURO_ECHILDCANCELLED.
+ *                 After success their objects are yours, and so are the descriptors, locks and
+ *                 permits that were granted; with NULL they are destroyed, closed and given back,
+ *                 as they are after an error or a cancel: then ptr is NULL, and n still tells what
+ *                 each came to (-EAGAIN: unfinished, in FIRST_ERROR). A child that was cancelled by
+ *                 somebody else reads -OURO_ECHILDCANCELLED.
  * @return A future, never NULL.   @owns the caller.
  *   - 0            all succeeded; in COLLECT: all have settled
  *   - error < 0    ALL, FIRST_ERROR: the first error in order of completion; in ALL a real error is
  *                  preferred to a cancelled child
  *   - -ECANCELED   the gather was cancelled
  *   - -ENOMEM, -EINVAL (a NULL among them, an unknown mode), -EDEADLK (the current task among
- *     them, which is not consumed), -EXDEV (another thread's among them): this thread's children were cancelled, and inside a
- *     task have settled when this returns
+ *     them, which is not consumed), -EXDEV (another thread's among them): this thread's children
+ *     were cancelled, and inside a task have settled when this returns
  *   - -EPERM (no loop on this thread), -ECHILD (forked)
  * @thread Loop thread only.   @suspends Only to fail, inside a task, as said above.
  */
@@ -300,7 +300,8 @@ ouro_future *ouro_gather(ouro_future *const *fs, size_t n, ouro_gather_mode mode
  *   - -ETIMEDOUT   the limit passed and @p f was cancelled for it
  *   - -ECANCELED   cancelled from outside, which beats the limit
  *   - -ENOMEM      @p f was cancelled, and has settled
- *   - -EINVAL (NULL), -ECHILD; -EXDEV, -ESHUTDOWN (given up by its loop's shutdown): @p f stays as it is
+ *   - -EINVAL (NULL), -ECHILD; -EXDEV, -ESHUTDOWN (given up by its loop's shutdown): @p f stays as
+ *     it is
  * @thread Loop thread only.
  */
 ouro_future *ouro_timeout(ouro_future *f, ouro_ns limit) OURO_NODISCARD;

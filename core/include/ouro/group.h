@@ -23,11 +23,12 @@
  *         rc = ouro_group_spawn(&group, fetch, &urls[i]);
  *     return ouro_group_exit(&group, rc);
  *
- * A child that is cancelled is not a failure. Real errors beat cancellation, so that the cause is seen and
- * not its effects.
+ * A child that is cancelled is not a failure. Real errors beat cancellation, so that the cause is
+ * seen and not its effects.
  *
- * The group is a scope of the task that entered it, and its children belong there: what cancels a scope
- * around it, a deadline or by hand, cancels them at once, and a shield around it holds that back.
+ * The group is a scope of the task that entered it, and its children belong there: what cancels a
+ * scope around it, a deadline or by hand, cancels them at once, and a shield around it holds that
+ * back.
  */
 
 /** A group, entered by the task on whose stack it is. Its fields are the library's. */
@@ -62,13 +63,13 @@ typedef struct ouro_group_options {
 OURO_BEGIN_DECLS
 
 /**
- * Enter a group. It is a scope too, and must be left like one: in the same function, in reverse order. What
- * is left unleft when the task returns is cancelled and reported.
+ * Enter a group. It is a scope too, and must be left like one: in the same function, in reverse
+ * order. What is left unleft when the task returns is cancelled and reported.
  *
  * @param group  Storage: a local variable; lent until the exit.
  * @param opts   Copied; NULL for defaults.
- * @return 0, -EPERM (not in a task), -ENOMEM, -EINVAL (NULL, a negative limit or errors_kept), -ECHILD. On failure there
- *         is nothing to leave.   @thread Loop thread only, in a task.
+ * @return 0, -EPERM (not in a task), -ENOMEM, -EINVAL (NULL, a negative limit or errors_kept),
+ *         -ECHILD. On failure there is nothing to leave.   @thread Loop thread only, in a task.
  */
 int ouro_group_enter(ouro_group *group, const ouro_group_options *opts) OURO_NODISCARD;
 
@@ -78,11 +79,11 @@ int ouro_group_enter(ouro_group *group, const ouro_group_options *opts) OURO_NOD
  * @param group  Borrowed.
  * @param fn     The child's body.
  * @param arg    Passed to @p fn. Yours; it must live until the group is left.
- * @return 0, or why there is no child: -ECANCELED (the group is cancelled, or this task is; nothing was
- *         started), -ESHUTDOWN (the group is over, or the loop is closing), -ENOMEM, -EINVAL (NULL),
- *         -EPERM (not in a task), -EXDEV, -ECHILD.
- * @thread Loop thread only, in a task.   @suspends While the group is at its limit. Children that all wait
- *         to spawn in their own full group wait for ever.
+ * @return 0, or why there is no child: -ECANCELED (the group is cancelled, or this task is; nothing
+ *         was started), -ESHUTDOWN (the group is over, or the loop is closing), -ENOMEM, -EINVAL
+ *         (NULL), -EPERM (not in a task), -EXDEV, -ECHILD.
+ * @thread Loop thread only, in a task.   @suspends While the group is at its limit. Children that
+ *         all wait to spawn in their own full group wait for ever.
  */
 int ouro_group_spawn(ouro_group *group, ouro_task_fn *fn, void *arg) OURO_NODISCARD;
 
@@ -91,12 +92,13 @@ int ouro_group_spawn(ouro_group *group, ouro_task_fn *fn, void *arg) OURO_NODISC
  *
  * @param group     Borrowed.
  * @param fn        The child's body.
- * @param arg       Passed to @p fn. With arg_free it is the child's once this has returned 0; otherwise it
- *                  stays yours.
+ * @param arg       Passed to @p fn. With arg_free it is the child's once this has returned 0;
+ *                  otherwise it stays yours.
  * @param opts      Copied; NULL for defaults.
- * @param ret_task  Receives the child, one reference, yours, to read its result or to cancel it alone; an
- *                  await that is cancelled cancels the child. NULL if unwanted.
- * @return See ouro_group_spawn().   @thread Loop thread only, in a task.   @suspends As ouro_group_spawn().
+ * @param ret_task  Receives the child, one reference, yours, to read its result or to cancel it
+ *                  alone; an await that is cancelled cancels the child. NULL if unwanted.
+ * @return See ouro_group_spawn().   @thread Loop thread only, in a task.   @suspends As
+ *         ouro_group_spawn().
  */
 int ouro_group_spawn_with(ouro_group *group, ouro_task_fn *fn, void *arg,
                           const ouro_spawn_options *opts, ouro_future **ret_task) OURO_NODISCARD;
@@ -109,14 +111,15 @@ int ouro_group_spawn_with(ouro_group *group, ouro_task_fn *fn, void *arg,
  * @param arg       See ouro_group_spawn_with().
  * @param opts      Copied; NULL for defaults.
  * @param ret_task  See ouro_group_spawn_with().
- * @return See ouro_group_spawn(); -EAGAIN: the group is at its limit, or others wait for room. -ECANCELED
- *         only if the group is cancelled.   @thread Loop thread only; also in callbacks.
+ * @return See ouro_group_spawn(); -EAGAIN: the group is at its limit, or others wait for room.
+ *         -ECANCELED only if the group is cancelled.   @thread Loop thread only; also in callbacks.
  */
 int ouro_group_try_spawn(ouro_group *group, ouro_task_fn *fn, void *arg,
                          const ouro_spawn_options *opts, ouro_future **ret_task) OURO_NODISCARD;
 
 /**
- * Cancel the body and every child. Nothing can be spawned from now on. Leaving the group then is no error.
+ * Cancel the body and every child. Nothing can be spawned from now on. Leaving the group then is no
+ * error.
  *
  * @param group   Borrowed; entered and not left.
  * @param reason  Why, in a few words; borrowed while the group lasts. NULL for "cancelled".
@@ -128,26 +131,28 @@ int ouro_group_cancel(ouro_group *group, const char *reason);
 /**
  * Wait for all children, without leaving yet, so that the list of errors can be read.
  *
- * A cancel that comes meanwhile cancels the children, also if it is that of an inner scope: a deadline around
- * the join ends them, nobody can be spawned from then on, and ouro_scope_exit() tells -ETIMEDOUT.
+ * A cancel that comes meanwhile cancels the children, also if it is that of an inner scope: a
+ * deadline around the join ends them, nobody can be spawned from then on, and ouro_scope_exit()
+ * tells -ETIMEDOUT.
  *
  * @param group  Borrowed; entered by the current task.
- * @return 0, the first error (without supervise), -ECANCELED (this task was cancelled, and so were the
- *         children), -EINVAL, -EPERM (not the task that entered), -ECHILD.
+ * @return 0, the first error (without supervise), -ECANCELED (this task was cancelled, and so were
+ *         the children), -EINVAL, -EPERM (not the task that entered), -ECHILD.
  * @thread Loop thread only, in a task.   @suspends While a child lives, whatever is cancelled.
  */
 int64_t ouro_group_join(ouro_group *group);
 
 /**
- * Leave a group: wait for all children, and free what it has. If @p rc is an error, they are cancelled.
+ * Leave a group: wait for all children, and free what it has. If @p rc is an error, they are
+ * cancelled.
  *
  * @param group  The innermost scope or group of the current task.
  * @param rc     What the body came to.
- * @return The first error, in the order in which children and body ended: a child's (without supervise),
- *         or @p rc if that is a real error. Else -ECANCELED, if the task is cancelled from outside and that
- *         stopped the body or a child; what is around it stays cancelled either way. Else @p rc, but 0 for
- *         the -ECANCELED that is ouro_group_cancel()'s doing. -EINVAL: not the innermost of the current
- *         task; nothing was left.
+ * @return The first error, in the order in which children and body ended: a child's (without
+ *         supervise), or @p rc if that is a real error. Else -ECANCELED, if the task is cancelled
+ *         from outside and that stopped the body or a child; what is around it stays cancelled
+ *         either way. Else @p rc, but 0 for the -ECANCELED that is ouro_group_cancel()'s doing.
+ *         -EINVAL: not the innermost of the current task; nothing was left.
  * @thread Loop thread only, in a task.   @suspends While a child lives, whatever is cancelled.
  */
 int64_t ouro_group_exit(ouro_group *group, int64_t rc);

@@ -31,8 +31,8 @@ typedef struct ouro_loop_options {
     ouro_ns spin;     /**< longest look at the ring before a sleep, in busy times. Default: 50 us;
                            OURO_FOREVER: never look. Never on a machine with one processor */
     int debug;        /**< 1 on, -1 off. Default: on if the environment has OURO_DEBUG=1 */
-    int step_times; /**< not 0: measure how long each step takes, for ouro_loop_stats. Reads the clock
-                           twice a step. Default: only in debug mode */
+    int step_times;   /**< not 0: measure how long each step takes, for ouro_loop_stats. Reads the
+                           clock twice a step. Default: only in debug mode */
 } ouro_loop_options;
 
 /** Options of ouro_run(). Zero is the default of every field. */
@@ -70,8 +70,8 @@ typedef struct ouro_loop_stats {
     uint64_t ready;             /**< jobs that will run in the next turn */
     uint64_t timers_fired;      /**< deadlines that have passed */
 
-    /* Of a loop that measures its steps, which are those of tasks, callbacks, and jobs of its own: all in
-     * debug mode, and with ouro_loop_options.step_times. */
+    /* Of a loop that measures its steps, which are those of tasks, callbacks, and jobs of its own:
+     * all in debug mode, and with ouro_loop_options.step_times. */
     uint64_t steps;       /**< how many there were */
     uint64_t ready_peak;  /**< most of them in one turn */
     ouro_ns step_longest; /**< the longest */
@@ -81,7 +81,7 @@ typedef struct ouro_loop_stats {
 
 OURO_BEGIN_DECLS
 
-/* ---- The whole program ------------------------------------------------------------------------- */
+/* ---- The whole program ----------------------------------------------------------------------- */
 
 /**
  * Make a loop, run a main task in it to the end, clean up, and close it.
@@ -114,7 +114,7 @@ int64_t ouro_run(ouro_task_fn *main, void *arg, const ouro_run_options *opts);
  */
 int ouro_exit_code(int64_t rc);
 
-/* ---- Making and running ------------------------------------------------------------------------ */
+/* ---- Making and running ---------------------------------------------------------------------- */
 
 /**
  * Make a loop for the calling thread.
@@ -151,8 +151,8 @@ int ouro_loop_run(ouro_loop *loop);
  * @param f     Consumed, whatever this returns, but for another thread's future or loop. Keep a
  *              reference to look at it afterwards.
  * @return The result of @p f, as ouro_await() tells it, or -EINTR if ouro_loop_stop() came first,
- *         -EBUSY (the loop is running), -EINVAL (NULL), -EXDEV, -ECHILD, -ESHUTDOWN, or an error of the
- *         ring.
+ *         -EBUSY (the loop is running), -EINVAL (NULL), -EXDEV, -ECHILD, -ESHUTDOWN, or an error of
+ *         the ring.
  * @thread Loop thread only, outside tasks and callbacks.
  */
 int64_t ouro_loop_run_until(ouro_loop *loop, ouro_future *f);
@@ -168,8 +168,8 @@ int64_t ouro_loop_run_until(ouro_loop *loop, ouro_future *f);
 int ouro_loop_step(ouro_loop *loop, ouro_ns max_wait);
 
 /**
- * Have the running ouro_loop_run() or ouro_loop_run_until() return after this turn. The next run goes on
- * where this one stopped. Under ouro_run() it cancels the main task.
+ * Have the running ouro_loop_run() or ouro_loop_run_until() return after this turn. The next run
+ * goes on where this one stopped. Under ouro_run() it cancels the main task.
  *
  * @param loop  The calling thread's.
  * @return 0, -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN.   @thread Loop thread only.
@@ -181,7 +181,8 @@ int ouro_loop_stop(ouro_loop *loop);
  * embedding in another loop, together with ouro_loop_timeout().
  *
  * @param loop  The calling thread's.
- * @return The descriptor, owned by the loop; negative as ouro_loop_stop().   @thread Loop thread only.
+ * @return The descriptor, owned by the loop; negative as ouro_loop_stop().   @thread Loop thread
+ *         only.
  */
 int ouro_loop_fd(ouro_loop *loop);
 
@@ -197,21 +198,22 @@ ouro_ns ouro_loop_timeout(ouro_loop *loop);
 /**
  * Cancel everything and run until all of it has ended.
  *
- * Tasks first, so that they can clean up with the loop still working, shielded regions included; then
- * whatever else is pending. Nothing new can be spawned meanwhile (-ESHUTDOWN).
+ * Tasks first, so that they can clean up with the loop still working, shielded regions included;
+ * then whatever else is pending. Nothing new can be spawned meanwhile (-ESHUTDOWN).
  *
  * @param loop   The calling thread's.
  * @param grace  Nanoseconds until it gives up. What then remains is reported, and what the kernel
  *               may still write to is leaked, not freed.
- * @return 0 all ended, -ETIMEDOUT something was given up, -EBUSY (running), -EINVAL, -EXDEV, -ECHILD,
- *         -ESHUTDOWN (closed).   @thread Loop thread only, outside tasks and callbacks.
+ * @return 0 all ended, -ETIMEDOUT something was given up, -EBUSY (running), -EINVAL, -EXDEV,
+ *         -ECHILD, -ESHUTDOWN (closed).   @thread Loop thread only, outside tasks and callbacks.
  */
 int ouro_loop_shutdown(ouro_loop *loop, ouro_ns grace);
 
 /**
- * Close a loop that is quiet, and drop its maker's reference. Posts that never ran have their arg_free
- * called. In a forked child it releases memory, and the child may make a loop of its own; a child forked
- * inside a task or a callback, as everything under ouro_run() is, can do neither: it should exec or exit.
+ * Close a loop that is quiet, and drop its maker's reference. Posts that never ran have their
+ * arg_free called. In a forked child it releases memory, and the child may make a loop of its own;
+ * a child forked inside a task or a callback, as everything under ouro_run() is, can do neither: it
+ * should exec or exit.
  *
  * Futures and calls that are still referenced are reported as leaks in debug mode, and stay valid
  * for ouro_unref().
@@ -227,21 +229,23 @@ int ouro_loop_close(ouro_loop *loop);
  *
  * @param loop       The calling thread's.
  * @param ret_stats  Receives a snapshot. Yours.
- * @return 0, -EINVAL, -EXDEV, -ECHILD.   @thread Loop thread only. Works after ouro_loop_shutdown().
+ * @return 0, -EINVAL, -EXDEV, -ECHILD.   @thread Loop thread only. Works after
+ *         ouro_loop_shutdown().
  */
 int ouro_loop_stats_get(ouro_loop *loop, ouro_loop_stats *ret_stats);
 
-/* ---- Callbacks ------------------------------------------------------------------------------------ */
+/* ---- Callbacks ------------------------------------------------------------------------------- */
 
 /**
  * Have @p fn called in the next turn.
  *
  * @param fn        Called once on the loop.
  * @param arg       Passed to @p fn. With @p arg_free it is the call's once this has returned 0.
- * @param arg_free  Called with @p arg exactly once: after @p fn, or when it will never run. Or NULL.
+ * @param arg_free  Called with @p arg exactly once: after @p fn, or when it will never run. Or
+ *                  NULL.
  * @param ret_call  Receives a handle, yours until ouro_call_unref(); NULL if unwanted.
- * @return 0, -ENOMEM, -EPERM (no loop on this thread), -ECHILD, -ESHUTDOWN (loop is closing), -EINVAL.
- *         On failure @p arg stays yours.   @thread Loop thread only.
+ * @return 0, -ENOMEM, -EPERM (no loop on this thread), -ECHILD, -ESHUTDOWN (loop is closing),
+ *         -EINVAL. On failure @p arg stays yours.   @thread Loop thread only.
  */
 int ouro_call_soon(ouro_call_fn *fn, void *arg, ouro_free_fn *arg_free, ouro_call **ret_call);
 
@@ -288,7 +292,7 @@ int ouro_call_cancel(ouro_call *call);
  */
 ouro_call *ouro_call_unref(ouro_call *call);
 
-/* ---- From other threads ------------------------------------------------------------------------------ */
+/* ---- From other threads ---------------------------------------------------------------------- */
 
 /**
  * Add a reference to a loop for the use of another thread.
@@ -307,14 +311,15 @@ ouro_loop *ouro_loop_ref(ouro_loop *loop);
 ouro_loop *ouro_loop_unref(ouro_loop *loop);
 
 /**
- * Have @p fn called on another thread's loop. The only call, with ouro_loop_wake() and ref/unref, that
- * may be made off the loop's thread. Posts of one thread run in the order in which they were made.
+ * Have @p fn called on another thread's loop. The only call, with ouro_loop_wake() and ref/unref,
+ * that may be made off the loop's thread. Posts of one thread run in the order in which they were
+ * made.
  *
  * @param loop      The loop; held by a reference or known to be alive.
  * @param fn        Called once, on the loop's thread.
  * @param arg       Passed to @p fn. With @p arg_free it is the post's once this has returned 0.
- * @param arg_free  Called with @p arg on the loop's thread exactly once: after @p fn, or when it will never
- *                  run. Or NULL.
+ * @param arg_free  Called with @p arg on the loop's thread exactly once: after @p fn, or when it
+ *                  will never run. Or NULL.
  * @return 0, -ENOMEM, -ESHUTDOWN (closed), -EINVAL (NULL), -ECHILD. On failure @p arg stays yours.
  * @thread Any.
  */

@@ -15,9 +15,9 @@
  *         .argv = argv, .in = OURO_PIPE, .out = OURO_PIPE}), &rc);
  *     ouro_output *o = ouro_await_ptr(ouro_process_communicate(p, text, length), &rc);
  *
- * A child is known by its pidfd, so that no signal ever hits another process that got its number. Waiting
- * and signalling need no SIGCHLD handler and disturb none; but the program must neither ignore SIGCHLD nor wait for
- * all its children elsewhere, or the status is lost (-ECHILD).
+ * A child is known by its pidfd, so that no signal ever hits another process that got its number.
+ * Waiting and signalling need no SIGCHLD handler and disturb none; but the program must neither
+ * ignore SIGCHLD nor wait for all its children elsewhere, or the status is lost (-ECHILD).
  */
 
 /** A child process. Belongs to the loop of the thread that spawned it. */
@@ -41,8 +41,10 @@ typedef struct ouro_process_options {
     ouro_stdio in;          /**< standard input. Default: inherited */
     ouro_stdio out;         /**< standard output. Default: inherited */
     ouro_stdio err;         /**< standard error. Default: inherited */
-    int new_group; /**< not 0: it leads a process group of its own, and signals go to the whole group */
-    int new_session; /**< not 0: it leads a session of its own, without a terminal; implies new_group */
+    int new_group;     /**< not 0: it leads a process group of its own, and signals go to the whole
+                        group */
+    int new_session;   /**< not 0: it leads a session of its own, without a terminal; implies
+                          new_group */
     ouro_scope *scope; /**< when this scope of the current task is left while the child lives, it is
                                   killed (SIGKILL) and waited for. Default: it goes on by itself */
 } ouro_process_options;
@@ -61,13 +63,14 @@ OURO_BEGIN_DECLS
 /**
  * Start a process. It begins with no signal blocked or ignored, and no descriptors but the three.
  *
- * @param opts  Everything in it is copied before this returns, and so are the environment and PATH where they are the
- *              parent's. A relative path to the program starts from cwd.
- * @return A future, never NULL: 0, and an ouro_process in ptr, for ouro_await_ptr(); an unwanted one goes on by
- *         itself. -ENOENT, -EACCES, -ENOEXEC, ...: ouro_future_detail() names the program or the directory.
- *         -EINVAL (no argv, an unknown stdio, OURO_STDOUT not for err, a scope that is not the current task's), -EMFILE,
- *         -EAGAIN, -ENOMEM, -EPERM (no loop on this thread), -ECHILD, -ESHUTDOWN. A cancel comes too late once it is being
- *         started: then it is there.
+ * @param opts  Everything in it is copied before this returns, and so are the environment and PATH
+ *              where they are the parent's. A relative path to the program starts from cwd.
+ * @return A future, never NULL: 0, and an ouro_process in ptr, for ouro_await_ptr(); an unwanted
+ *         one goes on by itself. -ENOENT, -EACCES, -ENOEXEC, ...: ouro_future_detail() names the
+ *         program or the directory. -EINVAL (no argv, an unknown stdio, OURO_STDOUT not for err, a
+ *         scope that is not the current task's), -EMFILE, -EAGAIN, -ENOMEM, -EPERM (no loop on this
+ *         thread), -ECHILD, -ESHUTDOWN. A cancel comes too late once it is being started: then it
+ *         is there.
  * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_process_spawn(const ouro_process_options *opts) OURO_NODISCARD;
@@ -103,36 +106,39 @@ int ouro_process_take_fd(ouro_process *p, int stream);
  * Wait until it has ended. Any number may wait; all are told the same, also later.
  *
  * @param p  Borrowed; the future keeps what it needs of it.
- * @return A future, never NULL: its exit status, 0 to 255; -OURO_ESIGNALED(s) when signal s killed it;
- *         -ECANCELED (the process goes on), -ECHILD (its status was taken elsewhere, or forked), -ENOMEM, -EINVAL, -EXDEV,
- *         -ESHUTDOWN.   @owns the caller.   @thread Loop thread only.
+ * @return A future, never NULL: its exit status, 0 to 255; -OURO_ESIGNALED(s) when signal s killed
+ *         it; -ECANCELED (the process goes on), -ECHILD (its status was taken elsewhere, or
+ *         forked), -ENOMEM, -EINVAL, -EXDEV, -ESHUTDOWN.   @owns the caller.   @thread Loop thread
+ *         only.
  */
 ouro_future *ouro_process_wait(ouro_process *p) OURO_NODISCARD;
 
 /**
- * Send it a signal; with new_group, its whole group: since Linux 6.9 also what is left of that when the process itself
- * has ended.
+ * Send it a signal; with new_group, its whole group: since Linux 6.9 also what is left of that when
+ * the process itself has ended.
  *
  * @param p       Borrowed.
  * @param number  SIGTERM, ...; 0 only asks whether it is there.
- * @return 0, -ESRCH (it has ended and been waited for, by the loop at the latest), -EINVAL, -EPERM (it is another user's
- *         by now), -EXDEV, -ECHILD, -ESHUTDOWN (the loop is closed).
+ * @return 0, -ESRCH (it has ended and been waited for, by the loop at the latest), -EINVAL, -EPERM
+ *         (it is another user's by now), -EXDEV, -ECHILD, -ESHUTDOWN (the loop is closed).
  * @thread Loop thread only.
  */
 int ouro_process_kill(ouro_process *p, int number);
 
 /**
- * Write @p input to its standard input and close that, read its output and error to the end, wait for it. For a
- * deadline put ouro_timeout() around it, then kill the process: it goes on.
+ * Write @p input to its standard input and close that, read its output and error to the end, wait
+ * for it. For a deadline put ouro_timeout() around it, then kill the process: it goes on.
  *
- * What the process does not read of the input is no error. On an error or a cancel the pipes are closed, and what was read
- * is lost; only a call that is refused (-EBUSY, -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN) leaves them as they are.
+ * What the process does not read of the input is no error. On an error or a cancel the pipes are
+ * closed, and what was read is lost; only a call that is refused (-EBUSY, -EINVAL, -EXDEV, -ECHILD,
+ * -ESHUTDOWN) leaves them as they are.
  *
  * @param p      Borrowed; the future keeps what it needs of it. Once for a process.
  * @param input  Lent until the future settles; NULL without.
  * @param size   Bytes of input.
- * @return A future, never NULL: 0, and an ouro_output in ptr, for ouro_await_ptr(), then ouro_output_free(); -EBUSY (a pipe
- *         was taken or closed), -ECANCELED, -ENOMEM, -EINVAL (NULL, input without a pipe for it), -EXDEV, -ECHILD, -ESHUTDOWN.
+ * @return A future, never NULL: 0, and an ouro_output in ptr, for ouro_await_ptr(), then
+ *         ouro_output_free(); -EBUSY (a pipe was taken or closed), -ECANCELED, -ENOMEM, -EINVAL
+ *         (NULL, input without a pipe for it), -EXDEV, -ECHILD, -ESHUTDOWN.
  * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_process_communicate(ouro_process *p, const void *input,
@@ -146,8 +152,9 @@ ouro_future *ouro_process_communicate(ouro_process *p, const void *input,
 void ouro_output_free(void *output);
 
 /**
- * Give a process back: its pipes are closed; the process itself goes on, and is waited for by the loop, so
- * that it leaves no zombie while the loop runs. It keeps no loop running, and goes on after the loop's close.
+ * Give a process back: its pipes are closed; the process itself goes on, and is waited for by the
+ * loop, so that it leaves no zombie while the loop runs. It keeps no loop running, and goes on
+ * after the loop's close.
  *
  * @param p  Consumed; NULL is allowed.
  * @return NULL.   @thread Loop thread only. Allowed after the loop's close.

@@ -7,17 +7,19 @@
 
 /**
  * @file procpool.h
- * Work for other processes: what may crash, leak or never end, and must not take the program with it.
+ * Work for other processes: what may crash, leak or never end, and must not take the program with
+ * it.
  *
- * The pool's workers are forked from the program as it is when the pool is made, and know every function it
- * has; jobs and results travel as bytes. A worker that dies fails the one job it had and is replaced;
- * a job that is cancelled, also by ouro_timeout(), is asked to stop and then killed, and its worker
- * replaced in either case.
+ * The pool's workers are forked from the program as it is when the pool is made, and know every
+ * function it has; jobs and results travel as bytes. A worker that dies fails the one job it had
+ * and is replaced; a job that is cancelled, also by ouro_timeout(), is asked to stop and then
+ * killed, and its worker replaced in either case.
  *
- * Make pools early: first thing in main(), before there are threads, and before there is a loop, since a
- * fork copies the forking thread alone, and locks that others hold stay locked in the copy. It is checked.
- * Replacements are forked by a process made at that time, so that threads do no harm later. It is a child
- * of the program as long as the pool lives, so a program with a pool must not wait for all its children.
+ * Make pools early: first thing in main(), before there are threads, and before there is a loop,
+ * since a fork copies the forking thread alone, and locks that others hold stay locked in the copy.
+ * It is checked. Replacements are forked by a process made at that time, so that threads do no harm
+ * later. It is a child of the program as long as the pool lives, so a program with a pool must not
+ * wait for all its children.
  *
  *     ouro_procpool *pool;
  *     if (ouro_procpool_new(4, NULL, &pool) < 0) ...
@@ -59,18 +61,20 @@ OURO_BEGIN_DECLS
 /**
  * Fork the workers.
  *
- * Descriptors other than standard input, output and error are closed in them. Signals have their default
- * actions, but SIGINT and SIGTERM are ignored: what is sent to a whole process group is the parent's
- * affair. They end when their parent does, however it ends, without running what exit(3) would. What
- * standard I/O has buffered is written first, and after each job what that has printed.
+ * Descriptors other than standard input, output and error are closed in them. Signals have their
+ * default actions, but SIGINT and SIGTERM are ignored: what is sent to a whole process group is the
+ * parent's affair. They end when their parent does, however it ends, without running what exit(3)
+ * would. What standard I/O has buffered is written first, and after each job what that has printed.
  *
  * @param workers   How many; 1 or more, at most 1024.
  * @param opts      Copied; NULL for defaults.
  * @param ret_pool  Receives it, yours until ouro_procpool_free().
- * @return 0, -EBUSY (the process has more than one thread, or this thread has a loop: make it earlier),
- *         -EINVAL, -ENOMEM, -EAGAIN (no more processes), -EMFILE (a worker takes two descriptors),
- *         -ENOENT (no /proc to count threads in), ... On failure nothing is written, nothing left.
- * @thread Any without a loop, while it is the only one.   @suspends Blocks until the workers are there.
+ * @return 0, -EBUSY (the process has more than one thread, or this thread has a loop: make it
+ *         earlier), -EINVAL, -ENOMEM, -EAGAIN (no more processes), -EMFILE (a worker takes two
+ *         descriptors), -ENOENT (no /proc to count threads in), ... On failure nothing is written,
+ *         nothing left.
+ * @thread Any without a loop, while it is the only one.   @suspends Blocks until the workers are
+ *         there.
  */
 int ouro_procpool_new(int workers, const ouro_procpool_options *opts,
                       ouro_procpool **ret_pool) OURO_NODISCARD;
@@ -78,25 +82,28 @@ int ouro_procpool_new(int workers, const ouro_procpool_options *opts,
 /**
  * Have a worker run a function.
  *
- * Jobs start in the order in which they were submitted. A pool is used by one loop at a time: the one
- * that has jobs in it. When the future of a job that cost its worker settles, the new worker is there.
+ * Jobs start in the order in which they were submitted. A pool is used by one loop at a time: the
+ * one that has jobs in it. When the future of a job that cost its worker settles, the new worker is
+ * there.
  *
  * @param pool   Borrowed; must outlive the future.
  * @param fn     In the program or a library that was loaded when the pool was made.
  * @param input  Lent until the future settles; NULL if @p size is 0.
  * @param size   Bytes of input.
  * @return A future, never NULL.   @owns the caller.
- *   - what @p fn returned, and an ouro_bytes in ptr, also if it wrote nothing; for ouro_await_ptr(), then
- *     ouro_bytes_free()
- *   - -OURO_ESIGNALED(s)  the worker was killed by signal s, or crashed with it: ouro_signal_of() tells s
+ *   - what @p fn returned, and an ouro_bytes in ptr, also if it wrote nothing; for
+ *     ouro_await_ptr(), then ouro_bytes_free()
+ *   - -OURO_ESIGNALED(s)  the worker was killed by signal s, or crashed with it: ouro_signal_of()
+ *     tells s
  *   - -OURO_EWORKEREXIT   the worker exited without an answer
- *   - -ECANCELED   cancelled: before it ran, or it returned that when asked, or was killed; any other
+ *   - -ECANCELED   cancelled: before it ran, or it returned that when asked, or was killed; any
+ *     other
  *                  answer to the request is the result
  *   - -EMSGSIZE    the result was beyond the limit
  *   - -EBADMSG     the worker wrote something else than an answer, and was killed
  *   - -EAGAIN, -EMFILE, ...   the worker had died before, and could not be replaced
- *   - -ENOMEM, -EINVAL, -EXDEV (another loop has jobs in the pool), -EPERM (no loop on this thread), -ECHILD,
- *     -ESHUTDOWN; -EPIPE: the process that forks workers is gone
+ *   - -ENOMEM, -EINVAL, -EXDEV (another loop has jobs in the pool), -EPERM (no loop on this
+ *     thread), -ECHILD, -ESHUTDOWN; -EPIPE: the process that forks workers is gone
  * @thread Loop thread only.
  */
 ouro_future *ouro_procpool_submit(ouro_procpool *pool, ouro_procpool_fn *fn, const void *input,

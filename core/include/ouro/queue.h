@@ -32,8 +32,8 @@ typedef enum ouro_queue_order {
     OURO_QUEUE_PRIORITY  /**< the least by the comparator; of equals the oldest */
 } ouro_queue_order;
 
-/** Compares two items: < 0 when @p a comes out first, 0 when they are equal. It may not wait, nor use the
- *  queue. */
+/** Compares two items: < 0 when @p a comes out first, 0 when they are equal. It may not wait, nor
+ *  use the queue. */
 typedef int ouro_compare_fn(const void *a, const void *b, void *arg);
 
 /** Options of ouro_queue_new(). Zero is the default of every field. */
@@ -57,8 +57,8 @@ OURO_BEGIN_DECLS
 /**
  * Make a queue.
  *
- * @param capacity   How many items it holds before a put has to wait. 0: none, so that each put waits
- *                   for its get (a rendezvous). OURO_UNBOUNDED: as many as memory does.
+ * @param capacity   How many items it holds before a put has to wait. 0: none, so that each put
+ *                   waits for its get (a rendezvous). OURO_UNBOUNDED: as many as memory does.
  * @param opts       Copied; NULL for defaults.
  * @param ret_queue  Receives it, yours until ouro_queue_free().
  * @return 0, -ENOMEM, -EINVAL (NULL, a negative capacity, an unknown order, PRIORITY without
@@ -77,15 +77,15 @@ int ouro_queue_new(int64_t capacity, const ouro_queue_options *opts,
 ouro_queue *ouro_queue_free(ouro_queue *q);
 
 /**
- * Put an item in, waiting for room if need be. Items of those who wait go in in the order in which they
- * came, before anything that is put later.
+ * Put an item in, waiting for room if need be. Items of those who wait go in in the order in which
+ * they came, before anything that is put later.
  *
  * @param q     Borrowed.
  * @param item  The queue's once this has returned 0, else still yours.
  * @return 0. -ECANCELED, -EPIPE (shut down), -ENOMEM (no room for a longer queue), -EPERM (not in a
  *         task), -EINVAL (NULL queue), -EXDEV, -ECHILD.
- * @thread Loop thread only, in a task.   @suspends While it is full; and after 128 waits in a row that did
- *         not suspend, once, to let others run.
+ * @thread Loop thread only, in a task.   @suspends While it is full; and after 128 waits in a row
+ *         that did not suspend, once, to let others run.
  */
 int ouro_queue_put(ouro_queue *q, void *item) OURO_NODISCARD;
 
@@ -116,8 +116,8 @@ ouro_future *ouro_queue_put_future(ouro_queue *q, void *item) OURO_NODISCARD;
  *
  * @param q         Borrowed.
  * @param ret_item  Receives the item, yours from now on. Written on success alone.
- * @return 0. -ECANCELED (no item was taken), -EPIPE (shut down, and nothing is left), -EPERM (not in a
- *         task), -EINVAL (NULL), -EXDEV, -ECHILD.
+ * @return 0. -ECANCELED (no item was taken), -EPIPE (shut down, and nothing is left), -EPERM (not
+ *         in a task), -EINVAL (NULL), -EXDEV, -ECHILD.
  * @thread Loop thread only, in a task.   @suspends While it is empty; else as ouro_queue_put().
  */
 int ouro_queue_get(ouro_queue *q, void **ret_item) OURO_NODISCARD;
@@ -134,8 +134,9 @@ int ouro_queue_try_get(ouro_queue *q, void **ret_item) OURO_NODISCARD;
 /**
  * Get the next item, as a future: 0 and the item in ptr, for ouro_await_ptr().
  *
- * An item that nobody takes from it goes back, to where it comes out next; of several, the last to go back does. One
- * that goes back to a queue that drains is there for who asks again: -EPIPE may have been told meanwhile.
+ * An item that nobody takes from it goes back, to where it comes out next; of several, the last to
+ * go back does. One that goes back to a queue that drains is there for who asks again: -EPIPE may
+ * have been told meanwhile.
  *
  * @param q  Borrowed; the future keeps what it needs of it.
  * @return A future, never NULL: as ouro_queue_get(), and -ENOMEM, -ESHUTDOWN.   @owns the caller.
@@ -147,14 +148,15 @@ ouro_future *ouro_queue_get_future(ouro_queue *q) OURO_NODISCARD;
  * Say that an item that was got has been dealt with.
  *
  * @param q  Borrowed.
- * @return 0, -EINVAL (NULL; or more often than items were put: nothing has changed), -EXDEV, -ECHILD.
+ * @return 0, -EINVAL (NULL; or more often than items were put: nothing has changed), -EXDEV,
+ *         -ECHILD.
  * @thread Loop thread only.
  */
 int ouro_queue_task_done(ouro_queue *q);
 
 /**
- * Wait until every item that was put in has been dealt with: ouro_queue_task_done() was called for it, or
- * a shutdown destroyed it.
+ * Wait until every item that was put in has been dealt with: ouro_queue_task_done() was called for
+ * it, or a shutdown destroyed it.
  *
  * @param q  Borrowed.
  * @return 0, -ECANCELED, -EPERM (not in a task), -EINVAL (NULL), -EXDEV, -ECHILD.
@@ -172,11 +174,12 @@ int ouro_queue_join(ouro_queue *q) OURO_NODISCARD;
 ouro_future *ouro_queue_join_future(ouro_queue *q) OURO_NODISCARD;
 
 /**
- * End a queue: puts fail with -EPIPE from now on, those that wait too, whose items stay their putters'.
+ * End a queue: puts fail with -EPIPE from now on, those that wait too, whose items stay their
+ * putters'.
  *
  * DRAIN: gets go on until it is empty, then fail with -EPIPE. NOW: they fail at once; what is in it
- * counts as dealt with and is destroyed in the next turn. A second call changes nothing, but for NOW
- * after DRAIN.
+ * counts as dealt with and is destroyed in the next turn. A second call changes nothing, but for
+ * NOW after DRAIN.
  *
  * @param q     Borrowed.
  * @param mode  How.

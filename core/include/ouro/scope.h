@@ -10,10 +10,10 @@
  * Cancellation as regions of code.
  *
  * Each task has a scope that spans its body, and may enter more inside it. A scope is cancelled by
- * its deadline or by hand, for good: every wait inside it then fails with -ECANCELED, having started
- * and taken nothing, until the code has left the scope. There it turns into -ETIMEDOUT, or into
- * success, if this scope and none around it was the cause. A shielded scope holds outside cancels
- * back until it is left.
+ * its deadline or by hand, for good: every wait inside it then fails with -ECANCELED, having
+ * started and taken nothing, until the code has left the scope. There it turns into -ETIMEDOUT, or
+ * into success, if this scope and none around it was the cause. A shielded scope holds outside
+ * cancels back until it is left.
  */
 
 /** A region of a task's code. It must live on the task's stack; its fields are the library's. */

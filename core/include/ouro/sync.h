@@ -19,9 +19,9 @@
  * to wait; the try_ calls never look. What gives something back never fails for want of memory,
  * never waits and cannot be cancelled.
  *
- * The _future calls are for callbacks, ouro_select(), ouro_gather() and the like. Their future holds
- * what it was given; ouro_await() hands it to you, and if nobody takes it (ouro_future_take() in an
- * ouro_on_done() callback does) it goes back by itself.
+ * The _future calls are for callbacks, ouro_select(), ouro_gather() and the like. Their future
+ * holds what it was given; ouro_await() hands it to you, and if nobody takes it (ouro_future_take()
+ * in an ouro_on_done() callback does) it goes back by itself.
  *
  * Everything here belongs to the loop of the thread that uses it; none of it is for other threads.
  * None may go away while somebody waits for it or holds it.
@@ -33,7 +33,8 @@ typedef struct ouro__line {
     struct ouro__waiter *last;  /**< private */
 } ouro_line;
 
-/** A lock. All zero is unlocked: no call makes one, none destroys it. Its fields are the library's. */
+/** A lock. All zero is unlocked: no call makes one, none destroys it. Its fields are the
+ * library's. */
 typedef struct ouro_mutex {
     void *owner;    /**< private */
     ouro_line line; /**< private */
@@ -72,7 +73,7 @@ typedef struct ouro_barrier {
 
 OURO_BEGIN_DECLS
 
-/* ---- Mutex ------------------------------------------------------------------------------------- */
+/* ---- Mutex ----------------------------------------------------------------------------------- */
 
 /**
  * Lock, waiting in line if need be.
@@ -84,8 +85,8 @@ OURO_BEGIN_DECLS
  *         owner has ended without unlocking it; it is still locked, and anybody may unlock it now,
  *         for which those go on waiting who stood in line before), -EPERM (not in a task), -EINVAL
  *         (NULL), -EXDEV (another loop's has it), -ECHILD.
- * @thread Loop thread only, in a task.   @suspends While somebody else has it; and after 128 waits in a
- *         row that did not, once, to let others run.
+ * @thread Loop thread only, in a task.   @suspends While somebody else has it; and after 128 waits
+ *         in a row that did not, once, to let others run.
  */
 int ouro_mutex_lock(ouro_mutex *m) OURO_NODISCARD;
 
@@ -93,7 +94,8 @@ int ouro_mutex_lock(ouro_mutex *m) OURO_NODISCARD;
  * Lock if that needs no waiting.
  *
  * @param m  Borrowed.
- * @return 0: it is yours. -EAGAIN: somebody has it. Else as ouro_mutex_lock(), but never -ECANCELED.
+ * @return 0: it is yours. -EAGAIN: somebody has it. Else as ouro_mutex_lock(), but never
+ *         -ECANCELED.
  * @thread Loop thread only, in a task.
  */
 int ouro_mutex_try_lock(ouro_mutex *m) OURO_NODISCARD;
@@ -101,7 +103,8 @@ int ouro_mutex_try_lock(ouro_mutex *m) OURO_NODISCARD;
 /**
  * Lock, as a future: 0 when it is locked.
  *
- * It has no owner then: whoever has taken the future's result (ouro_await() and ouro_future_take() do) unlocks.
+ * It has no owner then: whoever has taken the future's result (ouro_await() and ouro_future_take()
+ * do) unlocks.
  *
  * @param m  Borrowed; must outlive the future.
  * @return A future, never NULL: 0, -ECANCELED, -EOWNERDEAD, -ENOMEM, -EINVAL, -EXDEV, -EPERM (no
@@ -113,8 +116,9 @@ ouro_future *ouro_mutex_lock_future(ouro_mutex *m) OURO_NODISCARD;
  * Unlock: the next in line has it from now on.
  *
  * @param m  Borrowed.
- * @return 0. -EPERM: this task does not have it, or nobody does, or it is in a future that nobody has taken it
- *         from, or no loop is on this thread; nothing has changed. -EINVAL, -EXDEV, -ECHILD.   @thread Loop thread only.
+ * @return 0. -EPERM: this task does not have it, or nobody does, or it is in a future that nobody
+ *         has taken it from, or no loop is on this thread; nothing has changed. -EINVAL, -EXDEV,
+ *         -ECHILD.   @thread Loop thread only.
  */
 int ouro_mutex_unlock(ouro_mutex *m);
 
@@ -126,7 +130,7 @@ int ouro_mutex_unlock(ouro_mutex *m);
  */
 int ouro_mutex_locked(const ouro_mutex *m);
 
-/* ---- Semaphore --------------------------------------------------------------------------------- */
+/* ---- Semaphore ------------------------------------------------------------------------------- */
 
 /**
  * Make a semaphore.
@@ -140,13 +144,13 @@ int ouro_mutex_locked(const ouro_mutex *m);
 int ouro_sem_init(ouro_sem *s, int64_t permits, int64_t bound) OURO_NODISCARD;
 
 /**
- * Take permits, waiting in line if need be. Who asks for many at the head of the line holds up those
- * behind, so that it is served one day.
+ * Take permits, waiting in line if need be. Who asks for many at the head of the line holds up
+ * those behind, so that it is served one day.
  *
  * @param s  Borrowed.
  * @param n  How many, at once or not at all; 1 or more.
- * @return 0: they are yours. -ECANCELED (nothing taken), -EINVAL (NULL, n < 1, n > bound), -EPERM (not
- *         in a task), -ECHILD.
+ * @return 0: they are yours. -ECANCELED (nothing taken), -EINVAL (NULL, n < 1, n > bound), -EPERM
+ *         (not in a task), -ECHILD.
  * @thread Loop thread only, in a task.   @suspends As ouro_mutex_lock().
  */
 int ouro_sem_acquire(ouro_sem *s, int64_t n) OURO_NODISCARD;
@@ -166,7 +170,8 @@ int ouro_sem_try_acquire(ouro_sem *s, int64_t n) OURO_NODISCARD;
  *
  * @param s  Borrowed; must outlive the future.
  * @param n  How many; 1 or more.
- * @return A future, never NULL: n, -ECANCELED, -ENOMEM, -EINVAL, -EPERM (no loop), -ECHILD, -ESHUTDOWN.
+ * @return A future, never NULL: n, -ECANCELED, -ENOMEM, -EINVAL, -EPERM (no loop), -ECHILD,
+ *         -ESHUTDOWN.
  * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_sem_acquire_future(ouro_sem *s, int64_t n) OURO_NODISCARD;
@@ -176,8 +181,8 @@ ouro_future *ouro_sem_acquire_future(ouro_sem *s, int64_t n) OURO_NODISCARD;
  *
  * @param s  Borrowed.
  * @param n  How many; 1 or more.
- * @return 0, -EOVERFLOW (more would be free than the bound; nothing has changed), -EINVAL, -EPERM (no
- *         loop), -ECHILD.
+ * @return 0, -EOVERFLOW (more would be free than the bound; nothing has changed), -EINVAL, -EPERM
+ *         (no loop), -ECHILD.
  * @thread Loop thread only.
  */
 int ouro_sem_release(ouro_sem *s, int64_t n);
@@ -190,7 +195,7 @@ int ouro_sem_release(ouro_sem *s, int64_t n);
  */
 int64_t ouro_sem_permits(const ouro_sem *s);
 
-/* ---- Event --------------------------------------------------------------------------------------- */
+/* ---- Event ----------------------------------------------------------------------------------- */
 
 /**
  * Wait until it is set.
@@ -205,7 +210,8 @@ int ouro_event_wait(ouro_event *e) OURO_NODISCARD;
  * The same as a future: 0 when it is set.
  *
  * @param e  Borrowed; must outlive the future.
- * @return A future, never NULL: 0, -ECANCELED, -ENOMEM, -EINVAL, -EPERM (no loop), -ECHILD, -ESHUTDOWN.
+ * @return A future, never NULL: 0, -ECANCELED, -ENOMEM, -EINVAL, -EPERM (no loop), -ECHILD,
+ *         -ESHUTDOWN.
  * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_event_wait_future(ouro_event *e) OURO_NODISCARD;
@@ -234,20 +240,20 @@ int ouro_event_clear(ouro_event *e);
  */
 int ouro_event_is_set(const ouro_event *e);
 
-/* ---- Condition ------------------------------------------------------------------------------------- */
+/* ---- Condition ------------------------------------------------------------------------------- */
 
 /**
- * Unlock @p m, wait for a signal, lock @p m again. Whatever this returns, but -EPERM, -EINVAL and -ECHILD,
- * @p m is locked again, and waiting for that cannot be cancelled.
+ * Unlock @p m, wait for a signal, lock @p m again. Whatever this returns, but -EPERM, -EINVAL and
+ * -ECHILD, @p m is locked again, and waiting for that cannot be cancelled.
  *
  * Wait in a loop around the condition itself: `while (!ready) rc = ouro_cond_wait(&c, &m);`
  *
  * @param c  Borrowed.
  * @param m  Borrowed; locked by this task, by ouro_mutex_lock() or ouro_mutex_try_lock().
  * @return 0: signalled. -ECANCELED: cancelled before a signal reached it, and none was used up.
- *         -EOWNERDEAD: the same, but whoever locked @p m meanwhile has ended without unlocking it; do
- *         that now. -EPERM (this task does not have @p m, or somebody waits with another), -EINVAL
- *         (NULL), -ECHILD.
+ *         -EOWNERDEAD: the same, but whoever locked @p m meanwhile has ended without unlocking it;
+ *         do that now. -EPERM (this task does not have @p m, or somebody waits with another),
+ *         -EINVAL (NULL), -ECHILD.
  * @thread Loop thread only, in a task.   @suspends Yes.
  */
 int ouro_cond_wait(ouro_cond *c, ouro_mutex *m) OURO_NODISCARD;
@@ -258,12 +264,12 @@ int ouro_cond_wait(ouro_cond *c, ouro_mutex *m) OURO_NODISCARD;
  * @param c  Borrowed.
  * @param m  Borrowed; locked by this task: what is signalled was changed under it.
  * @param n  How many of them, 1 or more; OURO_UNBOUNDED: all.
- * @return How many were there. -EPERM (this task does not have @p m, or somebody waits with another),
- *         -EINVAL (NULL, n < 1), -ECHILD.   @thread Loop thread only, in a task.
+ * @return How many were there. -EPERM (this task does not have @p m, or somebody waits with
+ *         another), -EINVAL (NULL, n < 1), -ECHILD.   @thread Loop thread only, in a task.
  */
 int64_t ouro_cond_signal(ouro_cond *c, ouro_mutex *m, int64_t n);
 
-/* ---- Barrier --------------------------------------------------------------------------------------- */
+/* ---- Barrier --------------------------------------------------------------------------------- */
 
 /**
  * Make a barrier.
@@ -275,13 +281,13 @@ int64_t ouro_cond_signal(ouro_cond *c, ouro_mutex *m, int64_t n);
 int ouro_barrier_init(ouro_barrier *b, int64_t parties) OURO_NODISCARD;
 
 /**
- * Wait until all parties have come. Then all go on, and the barrier is ready for its next round, which
- * cannot mix with this one. Who is cancelled while waiting has not come.
+ * Wait until all parties have come. Then all go on, and the barrier is ready for its next round,
+ * which cannot mix with this one. Who is cancelled while waiting has not come.
  *
  * @param b  Borrowed.
- * @return 0 to parties - 1, another for each, in the order in which they came: exactly one task gets 0.
- *         -ECANCELED, -EPIPE (reset or aborted), -EPERM (not in a task), -EINVAL (NULL, or never
- *         made), -ECHILD.
+ * @return 0 to parties - 1, another for each, in the order in which they came: exactly one task
+ *         gets 0. -ECANCELED, -EPIPE (reset or aborted), -EPERM (not in a task), -EINVAL (NULL, or
+ *         never made), -ECHILD.
  * @thread Loop thread only, in a task.   @suspends But for the last to come.
  */
 int64_t ouro_barrier_wait(ouro_barrier *b) OURO_NODISCARD;

@@ -129,10 +129,11 @@ ouro_future *ouro_task_current(void);
 const char *ouro_task_name(const ouro_future *task);
 
 /**
- * Give the running task's result an object: `return ouro_task_return(obj, obj_free);` The same in a job of
- * ouro_offload(), on its thread.
+ * Give the running task's result an object: `return ouro_task_return(obj, obj_free);` The same in a
+ * job of ouro_offload(), on its thread.
  *
- * @param ptr       The object; the task owns it from now on. One set before is destroyed inside this call.
+ * @param ptr       The object; the task owns it from now on. One set before is destroyed inside
+ *                  this call.
  * @param ptr_free  Destroys it if nobody takes it; NULL if that needs nothing.
  * @return 0, to be returned by the body. -EPERM (not in a task or a job: @p ptr stays yours).
  * @thread In a task, or in a job. An error return of the body destroys the object.
@@ -140,8 +141,9 @@ const char *ouro_task_name(const ouro_future *task);
 int64_t ouro_task_return(void *ptr, ouro_free_fn *ptr_free);
 
 /**
- * Say more about the error that the running task is about to return: `return ouro_task_fail(-EIO, "%s: cut
- * short", path);` Whoever has its future reads that with ouro_future_detail(); a group lists it.
+ * Say more about the error that the running task is about to return: `return ouro_task_fail(-EIO,
+ * "%s: cut short", path);` Whoever has its future reads that with ouro_future_detail(); a group
+ * lists it.
  *
  * An object given to ouro_task_return() before is destroyed inside this call.
  *
@@ -170,8 +172,8 @@ int ouro_local_set(const ouro_local *key, void *value, ouro_free_fn *value_free)
  * Read a task-local value.
  *
  * @param key  As set.
- * @return The value, borrowed; NULL when it was never set, or with neither a loop nor a job. In a job of
- *         ouro_offload(): as it was where that was called.
+ * @return The value, borrowed; NULL when it was never set, or with neither a loop nor a job. In a
+ *         job of ouro_offload(): as it was where that was called.
  * @thread Loop thread, or in a job.
  */
 void *ouro_local_get(const ouro_local *key);

@@ -11,9 +11,9 @@
  * @file thread.h
  * Several loops, and threads without one: workers, calls from loop to loop, remotes.
  *
- * A loop never shares what it has. To use more processors, run a loop on each (ouro_run_workers()) and have
- * them call each other (ouro_loop_call()). A thread that has no loop starts work on one and waits for it
- * with a remote. Everything else in the library is for the loop's own thread.
+ * A loop never shares what it has. To use more processors, run a loop on each (ouro_run_workers())
+ * and have them call each other (ouro_loop_call()). A thread that has no loop starts work on one
+ * and waits for it with a remote. Everything else in the library is for the loop's own thread.
  */
 
 /** What another thread waits for with: work on a loop. Counted by its users; any thread. */
@@ -21,7 +21,7 @@ typedef struct ouro_remote ouro_remote;
 
 OURO_BEGIN_DECLS
 
-/* ---- Many loops ---------------------------------------------------------------------------------- */
+/* ---- Many loops ------------------------------------------------------------------------------ */
 
 /**
  * How many processors this process may use.
@@ -33,19 +33,20 @@ int ouro_cpu_count(void);
 /**
  * Run a main task on each of several loops, a thread for each, and wait for all of them.
  *
- * All loops are there before any main task runs. The first that fails cancels the others, as SIGINT and
- * ouro_loop_stop() do. The calling thread is one of the workers: number 0. The threads of the others are named
- * "ouro-w1" and so on, and take no signals but those of faults.
+ * All loops are there before any main task runs. The first that fails cancels the others, as SIGINT
+ * and ouro_loop_stop() do. The calling thread is one of the workers: number 0. The threads of the
+ * others are named "ouro-w1" and so on, and take no signals but those of faults.
  *
  * @param n     How many; 1 or more, at most 1024. ouro_cpu_count() is a good number.
  * @param main  The body of every main task: ouro_worker_index() tells which.
  * @param arg   Passed to each @p main. Yours, and shared by all threads.
  * @param opts  Of each of them; copied; NULL for defaults.
- * @return The sum of what they returned if all succeeded; else the first error that was not the doing of a cancel; or
+ * @return The sum of what they returned if all succeeded; else the first error that was not the
+ *         doing of a cancel; or
  *   - -EINTR       SIGINT cancelled them
  *   - -ECANCELED   ouro_loop_stop() did
- *   - -EINVAL (NULL, @p n out of range), -EAGAIN (no more threads), -ENOMEM, or as ouro_run(): not all could be started,
- *     and no main task has run
+ *   - -EINVAL (NULL, @p n out of range), -EAGAIN (no more threads), -ENOMEM, or as ouro_run(): not
+ *     all could be started, and no main task has run
  * @thread Any without a loop.   @suspends Blocks the thread.
  */
 int64_t ouro_run_workers(int n, ouro_task_fn *main, void *arg, const ouro_run_options *opts);
@@ -65,15 +66,15 @@ int ouro_worker_index(void);
 int ouro_worker_count(void);
 
 /**
- * The loop of another worker, for ouro_loop_call() and ouro_loop_post(). Valid until this worker's main task has
- * returned, also after the other's has: calls then fail with -ESHUTDOWN.
+ * The loop of another worker, for ouro_loop_call() and ouro_loop_post(). Valid until this worker's
+ * main task has returned, also after the other's has: calls then fail with -ESHUTDOWN.
  *
  * @param index  0 to ouro_worker_count() - 1.
  * @return Borrowed; NULL: no such worker.   @thread A worker's.
  */
 ouro_loop *ouro_worker_loop(int index);
 
-/* ---- From loop to loop ----------------------------------------------------------------------------- */
+/* ---- From loop to loop ----------------------------------------------------------------------- */
 
 /**
  * Run a task on another loop and have its answer here. On the own loop it is ouro_spawn().
@@ -83,29 +84,32 @@ ouro_loop *ouro_worker_loop(int index);
  * @param loop  Held by a reference or known to be alive.
  * @param fn    The body; runs on that loop's thread.
  * @param arg   Passed to @p fn. Yours; must live until the future has settled.
- * @return A future of this thread's loop, never NULL. An object that the task returned comes along, and is destroyed
- *         here if nobody takes it; there, if this loop has closed without waiting for the answer.
+ * @return A future of this thread's loop, never NULL. An object that the task returned comes along,
+ *         and is destroyed here if nobody takes it; there, if this loop has closed without waiting
+ *         for the answer.
  *   - what @p fn returned
  *   - -ECANCELED             cancelled here
  *   - -OURO_ECHILDCANCELLED  the task was cancelled by somebody else
  *   - -ESHUTDOWN             the other loop is closing or has closed, or this one is closing
- *   - -ENOMEM, -EINVAL (NULL), -EPERM (no loop on this thread), -ECHILD (either loop was made before a fork)
+ *   - -ENOMEM, -EINVAL (NULL), -EPERM (no loop on this thread), -ECHILD (either loop was made
+ *     before a fork)
  * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_loop_call(ouro_loop *loop, ouro_task_fn *fn, void *arg) OURO_NODISCARD;
 
-/* ---- From threads without a loop -------------------------------------------------------------------- */
+/* ---- From threads without a loop ------------------------------------------------------------- */
 
 /**
  * Start a task on a loop from any thread.
  *
  * @param loop        Held by a reference or known to be alive.
  * @param fn          The body; runs on that loop's thread.
- * @param arg         Passed to @p fn. With opts->arg_free it is the task's once this has returned 0, and freed on
- *                    the loop's thread.
+ * @param arg         Passed to @p fn. With opts->arg_free it is the task's once this has returned
+ *                    0, and freed on the loop's thread.
  * @param opts        Copied; NULL for defaults. A name must outlive the task.
  * @param ret_remote  Receives what to wait with, yours until ouro_remote_free(); NULL if unwanted.
- * @return 0, -ESHUTDOWN (closed), -ENOMEM, -EINVAL (NULL, or a stack size beyond the limit), -ECHILD. On failure
+ * @return 0, -ESHUTDOWN (closed), -ENOMEM, -EINVAL (NULL, or a stack size beyond the limit),
+ *         -ECHILD. On failure
  *         @p arg stays yours. What goes wrong later the remote tells.
  * @thread Any.
  */
@@ -116,10 +120,11 @@ int ouro_remote_spawn(ouro_loop *loop, ouro_task_fn *fn, void *arg, const ouro_s
  * Make what another thread can wait for a future with.
  *
  * @param f           Consumed, whatever this returns.
- * @param ret_remote  Receives it, yours until ouro_remote_free(); give it to one other thread, or use
- *                    ouro_remote_ref().
- * @return 0, -ENOMEM, -EINVAL, -EPERM (no loop on this thread), -ESHUTDOWN (given up by its loop's shutdown); -EXDEV
- *         (another thread's future, which stays theirs), -ECHILD.   @thread Loop thread only.
+ * @param ret_remote  Receives it, yours until ouro_remote_free(); give it to one other thread, or
+ *                    use ouro_remote_ref().
+ * @return 0, -ENOMEM, -EINVAL, -EPERM (no loop on this thread), -ESHUTDOWN (given up by its loop's
+ *         shutdown); -EXDEV (another thread's future, which stays theirs), -ECHILD.   @thread Loop
+ *         thread only.
  */
 int ouro_remote_new(ouro_future *f, ouro_remote **ret_remote) OURO_NODISCARD;
 
@@ -128,7 +133,8 @@ int ouro_remote_new(ouro_future *f, ouro_remote **ret_remote) OURO_NODISCARD;
  *
  * @param r      Borrowed.
  * @param limit  Nanoseconds to wait at most; 0: only look. OURO_FOREVER: without limit.
- * @return The result, which can be read any number of times; a descriptor is yours once you have seen it. Or
+ * @return The result, which can be read any number of times; a descriptor is yours once you have
+ *         seen it. Or
  *   - -ECANCELED             ouro_remote_cancel() stopped it
  *   - -OURO_ECHILDCANCELLED  it was cancelled by somebody else
  *   - -ESHUTDOWN             its loop closes or has closed, and it did not settle before
@@ -144,7 +150,8 @@ int64_t ouro_remote_wait(ouro_remote *r, ouro_ns limit);
  *
  * @param r         Borrowed.
  * @param ret_free  Receives its destructor, NULL if it has none; NULL if unwanted.
- * @return The object, yours; NULL: none, none yet, or it was taken.   @owns the caller.   @thread Any.
+ * @return The object, yours; NULL: none, none yet, or it was taken.   @owns the caller.   @thread
+ *         Any.
  */
 void *ouro_remote_take(ouro_remote *r, ouro_free_fn **ret_free);
 
@@ -152,7 +159,8 @@ void *ouro_remote_take(ouro_remote *r, ouro_free_fn **ret_free);
  * Ask the work to stop, as ouro_cancel() does on its loop, soon.
  *
  * @param r  Borrowed.
- * @return 1 asked, 0 it has settled or was asked before, -EINVAL (NULL), -ECHILD.   @thread Any. Never allocates.
+ * @return 1 asked, 0 it has settled or was asked before, -EINVAL (NULL), -ECHILD.   @thread Any.
+ *         Never allocates.
  */
 int ouro_remote_cancel(ouro_remote *r);
 
@@ -165,8 +173,8 @@ int ouro_remote_cancel(ouro_remote *r);
 ouro_remote *ouro_remote_ref(ouro_remote *r);
 
 /**
- * Drop a reference. The work goes on; with the last one, an object nobody took is destroyed on the loop's thread, or
- * here if the loop is closed.
+ * Drop a reference. The work goes on; with the last one, an object nobody took is destroyed on the
+ * loop's thread, or here if the loop is closed.
  *
  * @param r  Consumed; NULL is allowed.
  * @return NULL.   @thread Any.

@@ -44,9 +44,9 @@ OURO_BEGIN_DECLS
  * it wait its turn; it is never refused. Cancelled while it waits, it never reaches the kernel.
  *
  * @param sqe   What to do; copied. user_data is overwritten. IOSQE_IO_LINK, IOSQE_IO_HARDLINK and
- *              IOSQE_CQE_SKIP_SUCCESS are refused: order by awaiting, and a skipped completion would
- *              never settle. Memory it points to is lent to the kernel until the future settles;
- *              cancelling does not give it back early.
+ *              IOSQE_CQE_SKIP_SUCCESS are refused: order by awaiting, and a skipped completion
+ *              would never settle. Memory it points to is lent to the kernel until the future
+ *              settles; cancelling does not give it back early.
  * @param opts  Copied; NULL for defaults.
  * @return A future, never NULL.   @owns the caller.
  *   - n >= 0       the CQE's res; of several completions the last one's (for zero-copy sends the
