@@ -155,8 +155,15 @@ static void keep_error(struct members *m, struct member *child, int64_t n)
     const char *name = ouro_task_name(child->task);
     const char *detail = ouro_future_detail(child->task);
     ouro__name_copy(child->name, name);
-    child->error = (ouro_group_error){.error = n, .name = child->name, .detail = detail};
-    if (!detail) { /* else the words are the task's */
+    const struct ouro__origin *origin = child->task->origin;
+    child->error = (ouro_group_error){
+        .error = n,
+        .name = child->name,
+        .detail = detail,
+        .frames = origin ? origin->frames : NULL,
+        .frame_count = origin ? origin->count : 0,
+    };
+    if (!detail && !origin) { /* else these are the task's */
         ouro__unref(child->task);
         child->task = NULL;
     }

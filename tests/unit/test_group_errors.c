@@ -517,3 +517,35 @@ TaskTest(group_errors, on_child_may_take_the_object_which_else_is_destroyed)
     check_eq(freed, 1);
     return 0;
 }
+
+static int64_t fail_at_once(void *arg)
+{
+    (void)arg;
+    return -EIO;
+}
+
+static int64_t ask_where_from(void *arg)
+{
+    size_t *ret_count = arg;
+    ouro_group group;
+    enter(&group);
+    check_eq(ouro_group_spawn(&group, fail_at_once, NULL), 0);
+    check_eq(ouro_group_join(&group), -EIO);
+    const ouro_group_error *error = ouro_group_error_at(&group, 0);
+    check((error->frames != NULL) == (error->frame_count > 0));
+    *ret_count = error->frame_count;
+    return ouro_group_exit(&group, 0);
+}
+
+Test(group_errors, in_debug_mode_an_error_knows_where_its_child_was_spawned)
+{
+    for (int debug = -1; debug <= 1; debug += 2) {
+        size_t count = 99;
+        begin_kernel_with(&(ouro_loop_options){.debug = debug});
+        check_eq(run_main(ask_where_from, &count), -EIO);
+        check_eq(count > 0, debug > 0);
+        take_reports(OURO_REPORT_STACK);
+        end();
+        take_reports(OURO_REPORT_STACK);
+    }
+}

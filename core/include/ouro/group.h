@@ -39,9 +39,12 @@ typedef struct ouro_group {
 
 /** A child's failure, as it is told when its group is over. */
 typedef struct ouro_group_error {
-    int64_t error;      /**< what it returned, < 0 */
-    const char *name;   /**< its name, copied; at most 47 bytes */
-    const char *detail; /**< ouro_future_detail(), or NULL */
+    int64_t error;       /**< what it returned, < 0 */
+    const char *name;    /**< its name, copied; at most 47 bytes */
+    const char *detail;  /**< ouro_future_detail(), or NULL */
+    void *const *frames; /**< debug: return addresses, innermost first: where it was spawned; NULL
+                              when unknown */
+    size_t frame_count;  /**< how many */
 } ouro_group_error;
 
 /** Told of a child that has ended; @p result is what it returned. Runs on the loop. */
