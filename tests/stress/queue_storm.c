@@ -23,14 +23,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <ouro/ouro.h>
 
 #include "fake_driver.h"
 #include "loop_int.h"
+#include "storm.h"
 
-enum { WORKERS = 12, ROUND_STEPS = 800, PIECES = ROUND_STEPS + WORKERS, DEFAULT_STEPS = 100000 };
+enum { WORKERS = 12, ROUND_STEPS = 800, PIECES = ROUND_STEPS + WORKERS };
 
 struct piece {
     int priority;
@@ -44,9 +44,7 @@ struct piece {
     int destroyed;
 };
 
-static uint64_t seed;
-static uint64_t state; /* of the generator */
-static uint64_t steps, goal, rounds;
+static uint64_t rounds;
 static struct fake *fake; /* NULL on the kernel */
 
 static struct piece pieces[PIECES];
@@ -62,20 +60,6 @@ static bool with_futures;
 static bool over;                   /* shut down, and seen so */
 static ouro_scope *scopes[WORKERS]; /* that may be cancelled */
 static uint64_t total_got, total_destroyed, total_refused, total_strayed;
-
-#define must(condition)                                                                      \
-    do {                                                                                     \
-        if (!(condition)) {                                                                  \
-            fprintf(stderr, "%s:%d: seed %llu, step %llu: not so: %s\n", __FILE__, __LINE__, \
-                    (unsigned long long)seed, (unsigned long long)steps, #condition);        \
-            abort();                                                                         \
-        }                                                                                    \
-    } while (0)
-
-static uint64_t pick(uint64_t n)
-{
-    return fake_random(&state) % n;
-}
 
 /* ---- The account ----------------------------------------------------------------------------- */
 
@@ -517,35 +501,7 @@ static void run(bool on_fake)
     fake = NULL;
 }
 
-static int usage(void)
-{
-    fprintf(stderr, "usage: queue_storm [--steps n] [--seed n] [--driver kernel|fake]\n");
-    return 2;
-}
-
 int main(int argc, char **argv)
 {
-    const char *driver = "";
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    seed = (uint64_t)now.tv_sec * 1000003u + (uint64_t)now.tv_nsec;
-    goal = DEFAULT_STEPS;
-    for (int i = 1; i < argc; i += 2) {
-        if (i + 1 == argc)
-            return usage();
-        if (strcmp(argv[i], "--steps") == 0)
-            goal = strtoull(argv[i + 1], NULL, 10);
-        else if (strcmp(argv[i], "--seed") == 0)
-            seed = strtoull(argv[i + 1], NULL, 10);
-        else if (strcmp(argv[i], "--driver") == 0)
-            driver = argv[i + 1];
-        else
-            return usage();
-    }
-    seed += seed == 0; /* the generator's one bad state */
-    if (strcmp(driver, "kernel") != 0)
-        run(true);
-    if (strcmp(driver, "fake") != 0)
-        run(false);
-    return 0;
+    return storm_main(argc, argv, 100000, run);
 }

@@ -19,45 +19,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <ouro/ouro.h>
 
 #include "fake_driver.h"
 #include "loop_int.h"
+#include "storm.h"
 
 enum { WORKERS = 16, HITS = 8, PERMITS = 5, PARTIES = 4 };
 
-/* ThreadSanitizer takes a hundred times as long to make a task. */
-#if defined(__SANITIZE_THREAD__)
-#    define DEFAULT_STEPS 10000
-#elif defined(__has_feature)
-#    if __has_feature(thread_sanitizer)
-#        define DEFAULT_STEPS 10000
-#    endif
-#endif
-#ifndef DEFAULT_STEPS
-#    define DEFAULT_STEPS 100000
-#endif
-
-static uint64_t seed;
-static uint64_t state; /* of the generator */
-static uint64_t steps, goal;
 static uint64_t taken, refused; /* what waits came to */
-
-#define must(condition)                                                                      \
-    do {                                                                                     \
-        if (!(condition)) {                                                                  \
-            fprintf(stderr, "%s:%d: seed %llu, step %llu: not so: %s\n", __FILE__, __LINE__, \
-                    (unsigned long long)seed, (unsigned long long)steps, #condition);        \
-            abort();                                                                         \
-        }                                                                                    \
-    } while (0)
-
-static uint64_t pick(uint64_t n)
-{
-    return fake_random(&state) % n;
-}
 
 static ouro_ns moment(void)
 {
@@ -620,35 +591,7 @@ static void run(bool on_fake)
         fake_destroy(fake);
 }
 
-static int usage(void)
-{
-    fprintf(stderr, "usage: sync_storm [--steps n] [--seed n] [--driver kernel|fake]\n");
-    return 2;
-}
-
 int main(int argc, char **argv)
 {
-    const char *driver = "";
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    seed = (uint64_t)now.tv_sec * 1000003u + (uint64_t)now.tv_nsec;
-    goal = DEFAULT_STEPS;
-    for (int i = 1; i < argc; i += 2) {
-        if (i + 1 == argc)
-            return usage();
-        if (strcmp(argv[i], "--steps") == 0)
-            goal = strtoull(argv[i + 1], NULL, 10);
-        else if (strcmp(argv[i], "--seed") == 0)
-            seed = strtoull(argv[i + 1], NULL, 10);
-        else if (strcmp(argv[i], "--driver") == 0)
-            driver = argv[i + 1];
-        else
-            return usage();
-    }
-    seed += seed == 0; /* the generator's one bad state */
-    if (strcmp(driver, "kernel") != 0)
-        run(true);
-    if (strcmp(driver, "fake") != 0)
-        run(false);
-    return 0;
+    return storm_main(argc, argv, STORM_STEPS(100000, 10000), run);
 }

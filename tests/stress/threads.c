@@ -315,7 +315,7 @@ static void play(uint64_t seed, int calls, int failing)
 int main(int argc, char **argv)
 {
     uint64_t seed = 20261;
-    int rounds = 60, calls = 150;
+    int rounds = 30, calls = 150;
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--seed") == 0)
             seed = strtoull(argv[i + 1], NULL, 10);

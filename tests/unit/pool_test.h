@@ -146,4 +146,27 @@ static inline void await_threads(unsigned n)
         cr_assert_fail("there are %u threads, not %u", count_threads(), n);
 }
 
+static inline int64_t fail(void *arg)
+{
+    (void)arg;
+    return -EIO;
+}
+
+struct owned {
+    struct fate fate;
+    struct gate gate;
+};
+
+static inline int64_t pass_owned_gate(void *arg)
+{
+    return pass_gate(&((struct owned *)arg)->gate);
+}
+
+static inline int64_t offload_one(void *arg)
+{
+    struct gate g = {.open = 1};
+    (void)arg;
+    return ouro_await(ouro_offload(pass_gate, &g));
+}
+
 #endif
