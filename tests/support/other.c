@@ -7,6 +7,8 @@
 
 #include "harness.h"
 
+#include <stdlib.h>
+
 #include <sched.h>
 #include <unistd.h>
 
@@ -102,4 +104,34 @@ void other_finish(struct other *o)
 {
     other_end(o, OTHER_QUIET);
     other_join(o);
+}
+
+/* ---- Memory by ration ------------------------------------------------------------------------ */
+
+_Thread_local int grants = -1;
+
+static void *ration(size_t size, void *arg)
+{
+    (void)arg;
+    if (grants == 0)
+        return NULL;
+    grants -= grants > 0;
+    return malloc(size);
+}
+
+static void *ration_again(void *ptr, size_t size, void *arg)
+{
+    (void)arg;
+    return realloc(ptr, size);
+}
+
+static void give_back(void *ptr, void *arg)
+{
+    (void)arg;
+    free(ptr);
+}
+
+void ration_memory(void)
+{
+    check_eq(ouro_set_allocator(&(ouro_allocator){ration, ration_again, give_back, NULL}), 0);
 }

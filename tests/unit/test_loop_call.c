@@ -598,32 +598,9 @@ Test(loop_call, in_the_child_of_a_fork_it_is_echild)
     other_finish(&other);
 }
 
-static _Thread_local int grants = -1; /* allocations still granted to this thread; -1: any number */
-
-static void *ration(size_t size, void *arg)
-{
-    (void)arg;
-    if (grants == 0)
-        return NULL;
-    grants -= grants > 0;
-    return malloc(size);
-}
-
-static void *ration_again(void *ptr, size_t size, void *arg)
-{
-    (void)arg;
-    return realloc(ptr, size);
-}
-
-static void give_back(void *ptr, void *arg)
-{
-    (void)arg;
-    free(ptr);
-}
-
 Test(loop_call, no_memory_is_enomem_and_nothing_has_run)
 {
-    check_eq(ouro_set_allocator(&(ouro_allocator){ration, ration_again, give_back, NULL}), 0);
+    ration_memory();
     other_begin(&other);
     begin_kernel();
     int n = 3;
@@ -649,7 +626,7 @@ static int64_t starve(void *arg)
 
 Test(loop_call, no_memory_over_there_is_enomem_here)
 {
-    check_eq(ouro_set_allocator(&(ouro_allocator){ration, ration_again, give_back, NULL}), 0);
+    ration_memory();
     other_begin(&other);
     begin_kernel();
     ouro_loop *here = ouro_loop_current();

@@ -790,35 +790,12 @@ Test(remote, in_the_child_of_a_fork_no_destructor_runs)
     check_eq(child_thing.freed, 1);
 }
 
-static _Thread_local int grants = -1; /* allocations still granted to this thread; -1: any number */
-
-static void *ration(size_t size, void *arg)
-{
-    (void)arg;
-    if (grants == 0)
-        return NULL;
-    grants -= grants > 0;
-    return malloc(size);
-}
-
-static void *ration_again(void *ptr, size_t size, void *arg)
-{
-    (void)arg;
-    return realloc(ptr, size);
-}
-
-static void give_back(void *ptr, void *arg)
-{
-    (void)arg;
-    free(ptr);
-}
-
 Test(remote, no_memory_is_enomem_and_all_it_needs_is_one_record)
 {
     struct life life = {0};
     ouro_spawn_options opts = {.arg_free = die};
     ouro_remote *r = NULL;
-    check_eq(ouro_set_allocator(&(ouro_allocator){ration, ration_again, give_back, NULL}), 0);
+    ration_memory();
     other_begin(&other);
     grants = 0;
     check_eq(ouro_remote_spawn(other.loop, wait_long, &life, &opts, &r), -ENOMEM);
