@@ -536,6 +536,23 @@ PoolTest(offload, a_lane_has_as_many_threads_as_it_was_set_to)
     return 0;
 }
 
+PoolTest(offload, threads_of_a_lane_that_sleep_end_when_there_are_too_many)
+{
+    struct gate g = {0};
+    ouro_future *fs[3];
+    check_eq(ouro_lane_set_threads(OURO_LANE_DNS, 3), 0);
+    for (int i = 0; i < 3; i++)
+        fs[i] = ouro_offload_with(pass_gate, &g, &(ouro_offload_options){.lane = OURO_LANE_DNS});
+    await_count(&g.entered, 3);
+    atomic_store(&g.open, 1);
+    check_eq(ouro_await(ouro_gather(fs, 3, OURO_GATHER_ALL, NULL)), 0);
+    check_eq(ouro_await(ouro_sleep(OURO_MS(20))), 0);
+    check_eq(count_threads(), 3);
+    check_eq(ouro_lane_set_threads(OURO_LANE_DNS, 1), 0);
+    await_threads(1);
+    return 0;
+}
+
 Test(offload, lanes_can_be_set_before_there_is_a_loop_and_bad_sizes_are_einval)
 {
     check_eq(ouro_lane_set_threads(OURO_LANE_DISK, 1), 0);

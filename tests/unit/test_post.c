@@ -176,6 +176,17 @@ Test(post, that_has_not_run_when_the_loop_closes_has_its_argument_freed_once)
     check_eq(life.freed, 1);
 }
 
+Test(post, those_that_have_not_run_are_freed_in_the_order_in_which_they_were_made)
+{
+    begin_fake();
+    turns(2);
+    for (int i = 0; i < 8; i++)
+        check_eq(ouro_loop_post(ouro_loop_current(), live, &names[i], append), 0);
+    check_eq(ouro_loop_close(ouro_loop_current()), 0);
+    end_closed();
+    check_text(order, "abcdefgh");
+}
+
 WakeTest(post, after_close_says_eshutdown_and_the_argument_stays_yours)
 {
     struct life life = {0};
