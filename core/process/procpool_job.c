@@ -195,6 +195,19 @@ static void lose(struct ouro__worker *w, int64_t n)
 
 /* ---- Talking to a worker --------------------------------------------------------------------- */
 
+/* The worker whose step has moved some bytes; NULL: it is lost. */
+static struct ouro__worker *went_on(struct ouro__job *step)
+{
+    struct ouro__worker *w;
+    int64_t n = ended(step, &w);
+    if (n <= 0) {
+        lose(w, n);
+        return NULL;
+    }
+    w->done += (size_t)n;
+    return w;
+}
+
 static size_t part(size_t size)
 {
     return size < PART_MAX ? size : PART_MAX;
@@ -228,13 +241,9 @@ static void receive_result(struct ouro__worker *w)
 
 static void received_result(struct ouro__job *step)
 {
-    struct ouro__worker *w;
-    int64_t n = ended(step, &w);
-    if (n <= 0) {
-        lose(w, n);
+    struct ouro__worker *w = went_on(step);
+    if (!w)
         return;
-    }
-    w->done += (size_t)n;
     receive_result(w);
 }
 
@@ -293,13 +302,9 @@ static void receive_answer(struct ouro__worker *w)
 
 static void received_answer(struct ouro__job *step)
 {
-    struct ouro__worker *w;
-    int64_t n = ended(step, &w);
-    if (n <= 0) {
-        lose(w, n);
+    struct ouro__worker *w = went_on(step);
+    if (!w)
         return;
-    }
-    w->done += (size_t)n;
     if (w->done < sizeof(w->answer))
         receive_answer(w);
     else
@@ -308,13 +313,9 @@ static void received_answer(struct ouro__job *step)
 
 static void sent(struct ouro__job *step)
 {
-    struct ouro__worker *w;
-    int64_t n = ended(step, &w);
-    if (n <= 0) {
-        lose(w, n);
+    struct ouro__worker *w = went_on(step);
+    if (!w)
         return;
-    }
-    w->done += (size_t)n;
     if (w->done < sizeof(w->request) + w->job->size) {
         send_request(w);
         return;
