@@ -47,6 +47,21 @@ function(ouro_compile_objects target)
     endif()
 endfunction()
 
+# ouro_adapter(NAME SOURCES ... [SEES NAME...]): the folder of an adapter as an object library, which
+# sees core, its inner headers included, and of the other adapters those below it.
+function(ouro_adapter name)
+    cmake_parse_arguments(PARSE_ARGV 1 adapter "" "" "SOURCES;SEES")
+    set(target ouro_${name})
+    add_library(${target} OBJECT ${adapter_SOURCES})
+    target_include_directories(${target} PRIVATE
+        ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/include)
+    foreach(below ouro_core ${adapter_SEES})
+        target_include_directories(${target} PRIVATE
+            $<TARGET_PROPERTY:${below},INCLUDE_DIRECTORIES>)
+    endforeach()
+    ouro_compile_objects(${target})
+endfunction()
+
 # What every test has: a label, a limit in seconds, exit status 77 for "skipped, and it said why".
 # Criterion runs tests in child processes and takes no notice of what a sanitizer reports when one
 # exits, so the report itself is what fails the test.

@@ -45,20 +45,22 @@ must_not_compile() { # FOLDER ROOTS HEADER
 must_compile uring "$uring" '"driver.h"'
 must_not_compile uring "$uring" '<ouro/ouro.h>'
 must_not_compile uring "$uring" '<ouro/base.h>'
+must_not_compile core "$core" '<ouro/ouro.h>'
 for header in "$source"/core/*/*.h; do
     must_not_compile uring "$uring" "\"${header##*/}\""
 done
-must_compile core "$core" '<ouro/ouro.h>'
+must_compile core "$core" '<ouro/loop.h>'
 must_compile core "$core" '"driver.h"'
 
 # System headers are found from everywhere, so what core may not have of them is looked for: liburing,
-# and of uring/ anything but the driver seam and the way to spin, which threads of pools do like rings.
+# and of uring/ anything but the driver seam, the kernel's numbers, and the way to spin, which threads of
+# pools do like rings.
 must_not_say() { # HEADER
     cd "$source"
     said=$(find core adapters -name '*.[chS]' -exec \
         grep -nE "^[[:space:]]*#[[:space:]]*include[[:space:]]*[<\"]$1" {} + 2>/dev/null || :)
     if [ -n "$said" ]; then
-        echo "core and adapters know uring/ by driver.h and spin.h alone: $said" >&2
+        echo "core and adapters know uring/ by driver.h, spin.h and uapi.h alone: $said" >&2
         exit 1
     fi
 }
@@ -66,7 +68,7 @@ must_not_say() { # HEADER
 must_not_say liburing
 for header in "$source"/uring/*.h; do
     case ${header##*/} in
-    driver.h | spin.h) ;;
+    driver.h | spin.h | uapi.h) ;;
     *) must_not_say "${header##*/}" ;;
     esac
 done
