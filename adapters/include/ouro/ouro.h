@@ -21,6 +21,7 @@
 #include <ouro/scope.h>
 #include <ouro/select.h>
 #include <ouro/signals.h>
+#include <ouro/stream.h>
 #include <ouro/sync.h>
 #include <ouro/task.h>
 #include <ouro/thread.h>
