@@ -18,6 +18,7 @@
 #include <ouro/process.h>
 #include <ouro/procpool.h>
 #include <ouro/queue.h>
+#include <ouro/relay.h>
 #include <ouro/scope.h>
 #include <ouro/select.h>
 #include <ouro/signals.h>
