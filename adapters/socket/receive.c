@@ -31,3 +31,8 @@ size_t ouro__incoming_unread(const ouro_stream *s)
     (void)s;
     return 0;
 }
+
+void ouro__incoming_shut(ouro_stream *s)
+{
+    (void)s;
+}

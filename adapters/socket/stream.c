@@ -61,7 +61,7 @@ void ouro__stream_op_ended(ouro_stream *s)
         closed(s);
 }
 
-static void begin_close(ouro_stream *s)
+void ouro__stream_begin_close(ouro_stream *s)
 {
     if (s->state != OURO__STREAM_OPEN)
         return;
@@ -82,10 +82,11 @@ static void cut(struct ouro__tie *tie, ouro_loop *loop, bool quietly)
     }
     s->cut = true;
     if (!quietly) {
-        begin_close(s);
+        ouro__stream_begin_close(s);
         return;
     }
     s->state = OURO__STREAM_CLOSED;
+    ouro__outgoing_drop(s);
     let_go_of_fd(s);
     stream_unref(s);
 }
@@ -199,7 +200,7 @@ ouro_future *ouro_stream_close(ouro_stream *s)
     int rc = check_handle(s);
     if (rc < 0)
         return ouro__failed(rc);
-    begin_close(s);
+    ouro__stream_begin_close(s);
     if (s->state == OURO__STREAM_CLOSED)
         return ouro_ready(0);
     struct ouro__waiter w = {.kind = &close_kind, .of = s};
@@ -215,7 +216,7 @@ int ouro_stream_abort(ouro_stream *s)
     const struct linger none = {.l_onoff = 1, .l_linger = 0};
     if (s->fd >= 0 && s->is_socket)
         setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
-    begin_close(s);
+    ouro__stream_begin_close(s);
     return 0;
 }
 
@@ -224,7 +225,7 @@ ouro_stream *ouro_stream_free(ouro_stream *s)
     if (!s || check_handle(s) == -EXDEV)
         return NULL;
     if (!ouro__loop_forked(s->loop))
-        begin_close(s);
+        ouro__stream_begin_close(s);
     stream_unref(s);
     return NULL;
 }
@@ -246,6 +247,6 @@ int ouro_stream_take_fd(ouro_stream *s)
         return -EBUSY;
     int fd = s->fd;
     s->fd = -1;
-    begin_close(s);
+    ouro__stream_begin_close(s);
     return fd;
 }
