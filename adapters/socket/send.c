@@ -68,8 +68,7 @@ static void fail_all(ouro_stream *s, int rc)
     ouro__serve_all(&out->shutting, rc);
 }
 
-/* @w has failed half-way, or before its first byte, which harms nobody. */
-static void fail_one(struct ouro__write *w, int rc)
+void ouro__write_fail(struct ouro__write *w, int rc)
 {
     if (w->sent > 0 && !w->s->out.error)
         w->s->out.error = -EPIPE;
@@ -295,7 +294,7 @@ static int start(ouro_stream *s)
     return ouro__outgoing_start(s, &s->out.op);
 }
 
-/* Begin what is next: to fetch, or to send. 0 or -ENOMEM. */
+/* Begin what is next. 0; 1: something was fetched without waiting, look again; -ENOMEM. */
 static int start_next(ouro_stream *s)
 {
     struct ouro__write *w = first(&s->out);
@@ -316,21 +315,23 @@ static void no_memory(ouro_stream *s)
     unmark(&s->out);
     struct ouro__write *w = first(&s->out);
     if (w)
-        fail_one(w, -ENOMEM);
+        ouro__write_fail(w, -ENOMEM);
     fail_all(s, w && s->out.error ? s->out.error : -ENOMEM);
 }
 
 void ouro__outgoing_go_on(ouro_stream *s)
 {
     struct ouro__outgoing *out = &s->out;
-    if (out->flight || out->error)
-        return;
-    end_complete(out);
-    if (ouro__list_empty(&out->writes) && out->put == out->put_sent) {
-        ouro__outgoing_finish(s);
-        return;
+    int rc = 1;
+    while (rc > 0 && !out->flight && !out->error) {
+        end_complete(out);
+        if (ouro__list_empty(&out->writes) && out->put == out->put_sent) {
+            ouro__outgoing_finish(s);
+            return;
+        }
+        rc = start_next(s);
     }
-    if (start_next(s) < 0)
+    if (rc < 0)
         no_memory(s);
 }
 
@@ -364,7 +365,7 @@ static void failed(ouro_stream *s, int rc)
     if (out->error || (stopped && out->asked) || rc == -EINTR)
         return;
     if (is_its_own_fault(out, rc))
-        fail_one(first(out), rc);
+        ouro__write_fail(first(out), rc);
     else
         out->error = rc == -ECANCELED ? -ESHUTDOWN : rc; /* by the loop's end, nobody asked */
 }
@@ -377,7 +378,7 @@ static void end_cancelled(struct ouro__outgoing *out)
         struct ouro__write *w = ouro__write_at(l);
         next = l->next;
         if (w->f.flags & OURO__CANCEL_ASKED)
-            fail_one(w, -ECANCELED);
+            ouro__write_fail(w, -ECANCELED);
     }
 }
 
@@ -391,6 +392,7 @@ void ouro__outgoing_landed(ouro_stream *s, int32_t res)
     else
         failed(s, res == 0 ? -EIO : res);
     unmark(out);
+    end_complete(out);
     if (out->asked)
         end_cancelled(out);
     out->asked = false;
@@ -425,7 +427,7 @@ ouro_future *ouro__write_cancel(ouro_future *f)
     if (w->ended)
         return NULL; /* the kernel's notification is all it waits for */
     if (!w->flying) {
-        fail_one(w, -ECANCELED);
+        ouro__write_fail(w, -ECANCELED);
         return NULL;
     }
     s->out.asked = true;

@@ -49,7 +49,7 @@ struct ouro__write {
     bool ended;     /* and is all that it waits for */
 
     /* There is more to send than what is left of `parts`: begin to fetch it. NULL: there is not.
-     * 0, or -ENOMEM. */
+     * 0; 1: it is there, or has turned out not to be; -ENOMEM. */
     int (*fetch)(struct ouro__write *w);
 
     void (*drop)(struct ouro__write *w); /* before it settles; or NULL */
@@ -76,6 +76,9 @@ ouro_future *ouro__write_cancel(ouro_future *f);
 
 /* Out of the list: it came to @n. Waits for the kernel's notification, if one is owed. */
 void ouro__write_end(struct ouro__write *w, int64_t n);
+
+/* It fails alone if that was before its first byte. Else all behind it will, too. */
+void ouro__write_fail(struct ouro__write *w, int rc);
 
 /* It has ended, and the kernel is done with its memory. */
 void ouro__write_settle(struct ouro__write *w);

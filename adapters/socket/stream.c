@@ -250,3 +250,19 @@ int ouro_stream_take_fd(ouro_stream *s)
     ouro__stream_begin_close(s);
     return fd;
 }
+
+int ouro_stream_stats_get(const ouro_stream *s, ouro_stream_stats *ret_stats)
+{
+    if (!s || !ret_stats)
+        return -EINVAL;
+    *ret_stats = (ouro_stream_stats){
+        .bytes_in = s->in.bytes,
+        .bytes_out = s->out.bytes,
+        .receives = s->in.receives,
+        .sends = s->out.sends,
+        .zero_copies = s->out.zero_copies,
+        .unread = ouro__incoming_unread(s),
+        .unsent = ouro__outgoing_unsent(s),
+    };
+    return 0;
+}
