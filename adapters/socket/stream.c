@@ -65,8 +65,6 @@ static bool is_busy(const ouro_stream *s)
            !ouro__outgoing_is_quiet(s);
 }
 
-static void begin_close(ouro_stream *s);
-
 /* What was received ahead has come back: the first who wants the descriptor has it, if it can be
  * had. */
 static void hand_out(ouro_stream *s)
@@ -79,7 +77,7 @@ static void hand_out(ouro_stream *s)
     s->fd = -1;
     s->loop->ops.live_fds++;
     ouro__serve(s->taking.first, fd);
-    begin_close(s);
+    ouro__stream_begin_close(s);
 }
 
 void ouro__stream_op_ended(ouro_stream *s)
@@ -91,7 +89,7 @@ void ouro__stream_op_ended(ouro_stream *s)
         hand_out(s);
 }
 
-static void begin_close(ouro_stream *s)
+void ouro__stream_begin_close(ouro_stream *s)
 {
     if (s->state != OURO__STREAM_OPEN)
         return;
@@ -113,7 +111,7 @@ static void cut(struct ouro__tie *tie, ouro_loop *loop, bool quietly)
     }
     s->cut = true;
     if (!quietly) {
-        begin_close(s);
+        ouro__stream_begin_close(s);
         return;
     }
     s->state = OURO__STREAM_CLOSED;
@@ -222,7 +220,7 @@ ouro_future *ouro_stream_close(ouro_stream *s)
     int rc = check_handle(s);
     if (rc < 0)
         return ouro__failed(rc);
-    begin_close(s);
+    ouro__stream_begin_close(s);
     if (s->state == OURO__STREAM_CLOSED)
         return ouro_ready(0);
     struct ouro__waiter w = {.kind = &close_kind, .of = s};
@@ -238,7 +236,7 @@ int ouro_stream_abort(ouro_stream *s)
     const struct linger none = {.l_onoff = 1, .l_linger = 0};
     if (s->fd >= 0 && s->is_socket)
         setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
-    begin_close(s);
+    ouro__stream_begin_close(s);
     return 0;
 }
 
@@ -247,7 +245,7 @@ ouro_stream *ouro_stream_free(ouro_stream *s)
     if (!s || check_handle(s) == -EXDEV)
         return NULL;
     if (!ouro__loop_forked(s->loop))
-        begin_close(s);
+        ouro__stream_begin_close(s);
     stream_unref(s);
     return NULL;
 }
@@ -286,6 +284,7 @@ int ouro_stream_stats_get(const ouro_stream *s, ouro_stream_stats *ret_stats)
         .sends = s->out.sends,
         .parked = s->in.parked,
         .paused = s->in.paused,
+        .zero_copies = s->out.zero_copies,
         .unread = ouro__incoming_unread(s),
         .unsent = ouro__outgoing_unsent(s),
     };
