@@ -63,7 +63,7 @@ OURO_BEGIN_DECLS
  * @return 0, or
  *   - -EINVAL        no address: malformed, no port, a name where numbers are needed, NULL
  *   - -ERANGE        the port is beyond 65535
- *   - -ENODEV        no interface has the zone's name
+ *   - -ENODEV        no interface has the zone's name; -EMFILE, -ENFILE: it could not be asked for
  *   - -ENAMETOOLONG  the name of the unix socket has more than 107 bytes
  * @thread Any.
  */
@@ -75,8 +75,8 @@ int ouro_address_parse(const char *text, ouro_address *ret_address) OURO_NODISCA
  * @param ip           Borrowed for the call; without brackets.
  * @param port         0 to 65535.
  * @param ret_address  Receives it. Untouched on failure.
- * @return 0, -EINVAL (malformed, or a name; NULL), -ERANGE (the port), -ENODEV (the zone).
- * @thread Any.
+ * @return 0, -EINVAL (malformed, or a name; NULL), -ERANGE (the port), -ENODEV,
+ *         -EMFILE, -ENFILE (the zone).   @thread Any.
  */
 int ouro_address_of_ip(const char *ip, int port, ouro_address *ret_address) OURO_NODISCARD;
 
@@ -97,8 +97,8 @@ int ouro_address_of_unix(const char *name, ouro_address *ret_address) OURO_NODIS
  * @param from         Borrowed for the call.
  * @param size         Bytes of it.
  * @param ret_address  Receives a copy. Untouched on failure.
- * @return 0, -EINVAL (NULL, or fewer or more bytes than its family has), -EAFNOSUPPORT (another
- *         family).   @thread Any.
+ * @return 0, -EINVAL (NULL, or fewer bytes than its family has), -EAFNOSUPPORT (another family).
+ *           @thread Any.
  */
 int ouro_address_of_sockaddr(const struct sockaddr *from, size_t size,
                              ouro_address *ret_address) OURO_NODISCARD;
@@ -114,7 +114,8 @@ int ouro_address_of_sockaddr(const struct sockaddr *from, size_t size,
  * @param text      Borrowed for the call.
  * @param ret_split Receives both parts. Untouched on failure.
  * @return 0, -EINVAL (malformed, an empty host or port, several colons without brackets, NULL),
- *         -ERANGE (the port is beyond 65535), -ENAMETOOLONG (the host or the port's name).
+ *         -ERANGE (the port is beyond 65535), -ENAMETOOLONG (the host or the port's name), -ENODEV
+ *         (the zone).
  * @thread Any.
  */
 int ouro_host_port_split(const char *text, ouro_host_port *ret_split) OURO_NODISCARD;
