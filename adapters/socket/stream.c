@@ -57,7 +57,7 @@ static void closed(ouro_stream *s)
 void ouro__stream_op_ended(ouro_stream *s)
 {
     if (s->state == OURO__STREAM_CLOSING && ouro__incoming_is_quiet(s) &&
-        ouro__outgoing_is_quiet(s))
+        ouro__outgoing_is_quiet(s) && ouro__list_empty(&s->passes))
         closed(s);
 }
 
@@ -69,6 +69,7 @@ static void begin_close(ouro_stream *s)
     s->refs++; /* stopping one direction may be all there is to wait for */
     ouro__incoming_stop(s, -EBADF);
     ouro__outgoing_stop(s, -EBADF);
+    ouro__passes_stop(s);
     ouro__stream_op_ended(s);
     stream_unref(s);
 }
@@ -161,6 +162,7 @@ int ouro_stream_new(int fd, const ouro_stream_options *opts, ouro_stream **ret_s
     s->fd = fd;
     s->is_socket = is_socket;
     s->opts = all;
+    ouro__list_init(&s->passes);
     rc = init(s);
     if (rc < 0) {
         ouro__release(s);
@@ -242,7 +244,7 @@ int ouro_stream_take_fd(ouro_stream *s)
     if (rc < 0)
         return rc;
     if (!ouro__incoming_is_quiet(s) || !ouro__outgoing_is_quiet(s) || ouro__incoming_unread(s) ||
-        ouro__outgoing_unsent(s))
+        ouro__outgoing_unsent(s) || !ouro__list_empty(&s->passes))
         return -EBUSY;
     int fd = s->fd;
     s->fd = -1;

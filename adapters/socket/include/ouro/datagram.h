@@ -75,7 +75,8 @@ typedef struct ouro_outgoing {
     const void *bytes;      /**< the message */
     size_t size;            /**< bytes; 0 is a message too */
     const ouro_address *to; /**< receiver; NULL: the peer of a connected socket */
-    int64_t result;         /**< written when the call settles: size, or why it did not go */
+    int64_t result;         /**< written when the call settles: size, or why it did not go; -EAGAIN:
+                                 one before it failed, -ECANCELED: the call was cancelled before */
 } ouro_outgoing;
 
 /** What a socket has done. */
