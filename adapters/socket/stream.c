@@ -56,13 +56,13 @@ static void closed(ouro_stream *s)
 
 static bool is_quiet(const ouro_stream *s)
 {
-    return ouro__incoming_is_quiet(s) && ouro__outgoing_is_quiet(s);
+    return ouro__incoming_is_quiet(s) && ouro__outgoing_is_quiet(s) && ouro__list_empty(&s->passes);
 }
 
 static bool is_busy(const ouro_stream *s)
 {
     return s->in.reading || ouro__incoming_unread(s) || ouro__outgoing_unsent(s) ||
-           !ouro__outgoing_is_quiet(s);
+           !ouro__outgoing_is_quiet(s) || !ouro__list_empty(&s->passes);
 }
 
 /* What was received ahead has come back: the first who wants the descriptor has it, if it can be
@@ -98,6 +98,7 @@ void ouro__stream_begin_close(ouro_stream *s)
     ouro__serve_all(&s->taking, -EBADF);
     ouro__incoming_stop(s, -EBADF);
     ouro__outgoing_stop(s, -EBADF);
+    ouro__passes_stop(s);
     ouro__stream_op_ended(s);
     stream_unref(s);
 }
@@ -181,6 +182,7 @@ int ouro_stream_new(int fd, const ouro_stream_options *opts, ouro_stream **ret_s
     s->fd = fd;
     s->is_socket = is_socket;
     s->opts = all;
+    ouro__list_init(&s->passes);
     ouro__incoming_init(s);
     rc = ouro__outgoing_init(s);
     if (rc < 0) {

@@ -104,6 +104,7 @@ struct ouro_stream {
     ouro_stream_options opts; /* defaults filled in */
     struct ouro__incoming in;
     struct ouro__outgoing out;
+    struct ouro__link passes;  /* of descriptors, under way */
     struct ouro__line closing; /* who waits for the close */
     struct ouro__line taking;  /* and who for the descriptor */
 };
@@ -148,5 +149,8 @@ void ouro__outgoing_stop(ouro_stream *s, int rc);
 bool ouro__outgoing_is_quiet(const ouro_stream *s);
 void ouro__outgoing_drop(ouro_stream *s);
 size_t ouro__outgoing_unsent(const ouro_stream *s);
+
+/* pass.c: those under way end with -EBADF. */
+void ouro__passes_stop(ouro_stream *s);
 
 #endif
