@@ -374,8 +374,8 @@ ouro_future *ouro_file_advise(ouro_file *f, int64_t offset, int64_t length,
  * the handle's close.
  *
  * The kernel has no lock to wait for that could be cancelled, so the wait looks now and then: after
- * 1 ms, then less often, every 32 ms at last; and at once when a handle of this loop unlocks. Those
- * of one loop are served in the order in which they came.
+ * 1 ms, then less often, every 32 ms at last; and at once when a handle of this loop unlocks, in
+ * the order in which they came.
  *
  * @param f     Borrowed; the future keeps what it needs of it.
  * @param mode  What to keep out.
