@@ -12,12 +12,14 @@
 #include <ouro/connect.h>
 #include <ouro/datagram.h>
 #include <ouro/error.h>
+#include <ouro/file.h>
 #include <ouro/future.h>
 #include <ouro/group.h>
 #include <ouro/inspect.h>
 #include <ouro/loop.h>
 #include <ouro/memory.h>
 #include <ouro/pass.h>
+#include <ouro/path.h>
 #include <ouro/pool.h>
 #include <ouro/process.h>
 #include <ouro/procpool.h>
