@@ -49,6 +49,14 @@ struct ouro_stream {
     struct ouro__line closing; /* who waits for the close */
 };
 
+/* 0 and what @opts, or NULL, come to with defaults filled in; or -EINVAL. */
+int ouro__stream_settle_options(const ouro_stream_options *opts, ouro_stream_options *ret_opts);
+
+/* ouro_stream_new() for a descriptor that is known to be fit, with options that are settled. 0, or
+ * -ENOMEM: @fd stays the caller's. */
+int ouro__stream_make(ouro_loop *loop, int fd, bool is_socket, const ouro_stream_options *opts,
+                      ouro_stream **ret_stream);
+
 /* 0, or why @s cannot be used: -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN, -EBADF. */
 int ouro__stream_check(const ouro_stream *s);
 
