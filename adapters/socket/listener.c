@@ -147,7 +147,7 @@ static void take_back(struct ouro__giver *giver, ouro_loop *loop, ouro_result re
 {
     (void)loop;
     ouro_listener *l = OURO__CONTAINER(giver, ouro_listener, giver);
-    int fd = l->state == LISTENING ? ouro_stream_take_fd(result.ptr) : -EBADF;
+    int fd = l->state == LISTENING ? ouro__stream_give_up(result.ptr) : -EBADF;
     ouro_stream_free(result.ptr);
     if (fd < 0) {
         l->stats.dropped++;

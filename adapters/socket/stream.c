@@ -57,11 +57,41 @@ static void closed(ouro_stream *s)
     stream_unref(s);
 }
 
+static bool is_quiet(const ouro_stream *s)
+{
+    return ouro__incoming_is_quiet(s) && ouro__outgoing_is_quiet(s);
+}
+
+static bool is_busy(const ouro_stream *s)
+{
+    return s->in.reading || ouro__incoming_unread(s) || ouro__outgoing_unsent(s) ||
+           !ouro__outgoing_is_quiet(s);
+}
+
+static void begin_close(ouro_stream *s);
+
+/* What was received ahead has come back: the first who wants the descriptor has it, if it can be
+ * had. */
+static void hand_out(ouro_stream *s)
+{
+    if (is_busy(s)) {
+        ouro__serve_all(&s->taking, -EBUSY);
+        return;
+    }
+    int fd = s->fd;
+    s->fd = -1;
+    s->loop->ops.live_fds++;
+    ouro__serve(s->taking.first, fd);
+    begin_close(s);
+}
+
 void ouro__stream_op_ended(ouro_stream *s)
 {
-    if (s->state == OURO__STREAM_CLOSING && ouro__incoming_is_quiet(s) &&
-        ouro__outgoing_is_quiet(s))
+    if (s->state == OURO__STREAM_CLOSING && is_quiet(s))
         closed(s);
+    else if (s->state == OURO__STREAM_OPEN && s->taking.first &&
+             (ouro__incoming_is_quiet(s) || s->in.reading))
+        hand_out(s);
 }
 
 static void begin_close(ouro_stream *s)
@@ -70,6 +100,7 @@ static void begin_close(ouro_stream *s)
         return;
     s->state = OURO__STREAM_CLOSING;
     s->refs++; /* stopping one direction may be all there is to wait for */
+    ouro__serve_all(&s->taking, -EBADF);
     ouro__incoming_stop(s, -EBADF);
     ouro__outgoing_stop(s, -EBADF);
     ouro__stream_op_ended(s);
@@ -89,6 +120,8 @@ static void cut(struct ouro__tie *tie, ouro_loop *loop, bool quietly)
         return;
     }
     s->state = OURO__STREAM_CLOSED;
+    ouro__incoming_drop(s);
+    ouro__outgoing_drop(s);
     let_go_of_fd(s);
     stream_unref(s);
 }
@@ -130,17 +163,6 @@ int ouro__stream_settle_options(const ouro_stream_options *opts, ouro_stream_opt
     return ret_opts->low_water <= ret_opts->high_water ? 0 : -EINVAL;
 }
 
-static int init(ouro_stream *s)
-{
-    int rc = ouro__incoming_init(s);
-    if (rc < 0)
-        return rc;
-    rc = ouro__outgoing_init(s);
-    if (rc < 0)
-        ouro__incoming_drop(s);
-    return rc;
-}
-
 int ouro__stream_make(ouro_loop *loop, int fd, bool is_socket, const ouro_stream_options *opts,
                       ouro_stream **ret_stream)
 {
@@ -154,7 +176,8 @@ int ouro__stream_make(ouro_loop *loop, int fd, bool is_socket, const ouro_stream
     s->fd = fd;
     s->is_socket = is_socket;
     s->opts = *opts;
-    int rc = init(s);
+    ouro__incoming_init(s);
+    int rc = ouro__outgoing_init(s);
     if (rc < 0) {
         ouro__release(s);
         return rc;
@@ -242,16 +265,45 @@ int ouro_stream_fd(const ouro_stream *s)
     return s->fd >= 0 && s->state == OURO__STREAM_OPEN ? s->fd : -EBADF;
 }
 
-int ouro_stream_take_fd(ouro_stream *s)
+int ouro__stream_give_up(ouro_stream *s)
 {
-    int rc = ouro__stream_check(s);
-    if (rc < 0)
-        return rc;
-    if (!ouro__incoming_is_quiet(s) || !ouro__outgoing_is_quiet(s) || ouro__incoming_unread(s) ||
-        ouro__outgoing_unsent(s))
+    if (s->state != OURO__STREAM_OPEN || is_busy(s) || !ouro__incoming_is_quiet(s))
         return -EBUSY;
     int fd = s->fd;
     s->fd = -1;
     begin_close(s);
     return fd;
+}
+
+static const struct ouro__wait_kind take_kind = {.name = "descriptor of a stream"};
+
+ouro_future *ouro_stream_take_fd(ouro_stream *s)
+{
+    int rc = ouro__stream_check(s);
+    if (rc == 0 && is_busy(s))
+        rc = -EBUSY;
+    if (rc < 0)
+        return ouro__failed(rc);
+    struct ouro__waiter w = {.kind = &take_kind, .of = s};
+    ouro_future *f = ouro__wait_future(s->loop, &s->taking, &w, &ouro__fds);
+    if (s->taking.first && ouro__incoming_recall(s))
+        ouro__stream_op_ended(s);
+    return f;
+}
+
+int ouro_stream_stats_get(const ouro_stream *s, ouro_stream_stats *ret_stats)
+{
+    if (!s || !ret_stats)
+        return -EINVAL;
+    *ret_stats = (ouro_stream_stats){
+        .bytes_in = s->in.bytes,
+        .bytes_out = s->out.bytes,
+        .receives = s->in.receives,
+        .sends = s->out.sends,
+        .parked = s->in.parked,
+        .paused = s->in.paused,
+        .unread = ouro__incoming_unread(s),
+        .unsent = ouro__outgoing_unsent(s),
+    };
+    return 0;
 }

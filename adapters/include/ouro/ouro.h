@@ -21,6 +21,7 @@
 #include <ouro/process.h>
 #include <ouro/procpool.h>
 #include <ouro/queue.h>
+#include <ouro/relay.h>
 #include <ouro/resolve.h>
 #include <ouro/scope.h>
 #include <ouro/select.h>
