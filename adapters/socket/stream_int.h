@@ -109,6 +109,18 @@ struct ouro_stream {
     struct ouro__line taking;  /* and who for the descriptor */
 };
 
+/* 0 and what @opts, or NULL, come to with defaults filled in; or -EINVAL. */
+int ouro__stream_settle_options(const ouro_stream_options *opts, ouro_stream_options *ret_opts);
+
+/* ouro_stream_new() for a descriptor that is known to be fit, with options that are settled. 0, or
+ * -ENOMEM: @fd stays the caller's. */
+int ouro__stream_make(ouro_loop *loop, int fd, bool is_socket, const ouro_stream_options *opts,
+                      ouro_stream **ret_stream);
+
+/* The descriptor of a stream that nobody has used, which is closed without it; -EBUSY: somebody
+ * has. */
+int ouro__stream_give_up(ouro_stream *s);
+
 /* 0, or why @s cannot be used: -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN, -EBADF. */
 int ouro__stream_check(const ouro_stream *s);
 

@@ -16,6 +16,7 @@
 #include <ouro/future.h>
 #include <ouro/group.h>
 #include <ouro/inspect.h>
+#include <ouro/listener.h>
 #include <ouro/loop.h>
 #include <ouro/memory.h>
 #include <ouro/pass.h>
@@ -28,6 +29,7 @@
 #include <ouro/resolve.h>
 #include <ouro/scope.h>
 #include <ouro/select.h>
+#include <ouro/serve.h>
 #include <ouro/signals.h>
 #include <ouro/sockopt.h>
 #include <ouro/stream.h>
