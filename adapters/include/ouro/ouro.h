@@ -8,12 +8,14 @@
  */
 
 #include <ouro/base.h>
+#include <ouro/dir.h>
 #include <ouro/error.h>
 #include <ouro/future.h>
 #include <ouro/group.h>
 #include <ouro/inspect.h>
 #include <ouro/loop.h>
 #include <ouro/memory.h>
+#include <ouro/notify.h>
 #include <ouro/pool.h>
 #include <ouro/process.h>
 #include <ouro/procpool.h>
@@ -23,7 +25,9 @@
 #include <ouro/signals.h>
 #include <ouro/sync.h>
 #include <ouro/task.h>
+#include <ouro/temp.h>
 #include <ouro/thread.h>
 #include <ouro/time.h>
+#include <ouro/whole.h>
 
 #endif
