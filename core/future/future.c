@@ -29,9 +29,9 @@ static const struct ouro__kind failed_kind = {.name = "failed"};
 
 /* -EINVAL comes first: it also stands for a code that is missing here. */
 static ouro_future failures[] = {
-    FAILED(EINVAL), FAILED(ENOMEM),   FAILED(EPERM), FAILED(ECHILD),
-    FAILED(EXDEV),  FAILED(EDEADLK),  FAILED(EBUSY), FAILED(ESHUTDOWN),
-    FAILED(EAGAIN), FAILED(EALREADY), FAILED(EPIPE), FAILED(EOWNERDEAD),
+    FAILED(EINVAL),  FAILED(ENOMEM),     FAILED(EPERM),     FAILED(ECHILD), FAILED(EXDEV),
+    FAILED(EDEADLK), FAILED(EBUSY),      FAILED(ESHUTDOWN), FAILED(EAGAIN), FAILED(EALREADY),
+    FAILED(EPIPE),   FAILED(EOWNERDEAD), FAILED(EBADF),
 };
 
 ouro_future *ouro__failed(int rc)
