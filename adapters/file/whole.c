@@ -55,7 +55,7 @@ static void reading_free(void *arg)
     ouro__release(r);
 }
 
-void ouro_bytes_free(void *bytes)
+void ouro_file_bytes_free(void *bytes)
 {
     ouro__release(bytes);
 }
@@ -172,7 +172,7 @@ static int64_t read_in_job(void *arg)
     if (rc < 0)
         return reading_failed(r, rc);
     r->bytes[r->size] = '\0';
-    ouro_task_return(r->bytes, ouro_bytes_free);
+    ouro_task_return(r->bytes, ouro_file_bytes_free);
     r->bytes = NULL;
     return (int64_t)r->size;
 }
@@ -220,7 +220,7 @@ static ouro_future *ready_bytes(ouro_loop *loop, struct reading *r)
         return ouro__failed(-ENOMEM);
     r->bytes[r->size] = '\0';
     f->result.ptr = r->bytes;
-    f->ptr_free = ouro_bytes_free;
+    f->ptr_free = ouro_file_bytes_free;
     r->bytes = NULL;
     ouro__settle(f, OURO_VALUE, (int64_t)r->size);
     return f;

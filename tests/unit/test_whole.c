@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "tree_test.h"
-
-#include <sys/wait.h>
 
 static char *read_all(const char *path, int64_t *size)
 {
@@ -22,7 +21,7 @@ static void check_reads(const char *path, size_t size)
     check_eq(memcmp(bytes, wanted, size), 0);
     fclose(f);
     free(wanted);
-    ouro_bytes_free(bytes);
+    ouro_file_bytes_free(bytes);
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
@@ -72,7 +71,7 @@ KernelTest(whole, a_file_of_proc_has_no_size_and_is_read_all_the_same)
     check(n > 100);
     check_eq(strlen(text), n);
     check(strstr(text, "Pid:") != NULL);
-    ouro_bytes_free(text);
+    ouro_file_bytes_free(text);
     return 0;
 }
 
@@ -91,12 +90,13 @@ static int64_t write_to_pipe(void *arg)
 FolderTest(whole, a_named_pipe_is_read_to_its_last_writers_close)
 {
     check_eq(mkfifo("pipe", 0600), 0);
-    ouro_future *writer = ouro_spawn(write_to_pipe, "pipe", NULL);
+    char pipe[] = "pipe";
+    ouro_future *writer = ouro_spawn(write_to_pipe, pipe);
     int64_t n;
     char *text = read_all("pipe", &n);
     check_eq(n, 7);
     check_text(text, "one two");
-    ouro_bytes_free(text);
+    ouro_file_bytes_free(text);
     return ouro_await(writer);
 }
 
@@ -312,7 +312,7 @@ FolderTest(whole, readers_see_the_old_or_the_new_and_never_a_part)
             char *bytes = read_all("file", &n);
             check(n == sizeof a || n == sizeof b);
             check_eq(memcmp(bytes, n == sizeof a ? a : b, (size_t)n), 0);
-            ouro_bytes_free(bytes);
+            ouro_file_bytes_free(bytes);
             check_eq(ouro_yield(), 0);
         }
         check(ouro_await(f) > 0);

@@ -14,7 +14,7 @@
  *     if (!text)
  *         return (int)size;
  *     ...
- *     ouro_bytes_free(text);
+ *     ouro_file_bytes_free(text);
  *
  * Each call is one job of the disk lane (see <ouro/pool.h>), so nothing here can hold up the loop;
  * a small file that is in memory is read at once, without the lane. Paths are lent until the future
@@ -74,7 +74,7 @@ OURO_BEGIN_DECLS
  * @param path  Lent until the future settles. A symbolic link is followed.
  * @param opts  Copied; NULL for defaults.
  * @return A future, never NULL: how many bytes, and in ptr the bytes with a zero behind them, for
- *         ouro_await_ptr() and then ouro_bytes_free().   @owns the caller.
+ *         ouro_await_ptr() and then ouro_file_bytes_free().   @owns the caller.
  *   - -EFBIG       more than the limit
  *   - -ENOENT, -EACCES, -ENOTDIR, -ELOOP, -ENAMETOOLONG, -EMFILE, -ENFILE: it could not be opened
  *   - -EISDIR      a folder
@@ -90,7 +90,7 @@ ouro_future *ouro_file_read_all(const char *path, const ouro_read_all_options *o
  *
  * @param bytes  Consumed; NULL is allowed.   @thread Any.
  */
-void ouro_bytes_free(void *bytes);
+void ouro_file_bytes_free(void *bytes);
 
 /**
  * Give a file new content, all or nothing: whoever opens it sees the old or the new.
