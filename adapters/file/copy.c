@@ -106,7 +106,7 @@ static void post_progress(struct copy *c)
 static int moved(struct copy *c, ssize_t n)
 {
     atomic_fetch_add_explicit(&c->done, (uint64_t)n, memory_order_relaxed);
-    ouro_ns now = c->opts.progress ? clock_now() : 0;
+    ouro_ns now = clock_now();
     if (now - c->reported >= REPORT_EVERY) {
         c->reported = now;
         post_progress(c);
@@ -369,6 +369,7 @@ static int64_t copy_failed(const struct copy *c, int rc)
 static int64_t copy_in_job(void *arg)
 {
     struct copy *c = arg;
+    c->reported = clock_now();
     int rc = open_source(c);
     if (rc == 0)
         rc = copy_to_target(c);
