@@ -108,9 +108,9 @@ static int64_t remove_path(int from, const char *path)
     const char *name = slash ? slash + 1 : path;
     if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return -EINVAL;
-    int rc = unlink_at(from, path, 0);
-    if (rc == -EISDIR)
+    if (ouro__entry_type(from, path, false) == OURO_ENTRY_FOLDER)
         return remove_folder(from, path);
+    int rc = unlink_at(from, path, 0);
     return rc < 0 ? ouro_task_fail(rc, "cannot remove %s", path) : 1;
 }
 
