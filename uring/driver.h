@@ -43,6 +43,7 @@ struct ouro__driver_stats {
 
 struct ouro__driver {
     const struct ouro__driver_ops *ops;
+    uint32_t features; /* IORING_FEAT_*, OURO__FEAT_* */
     struct ouro__driver_stats stats;
 };
 
@@ -75,6 +76,11 @@ struct ouro__driver_ops {
 
     /* A descriptor that polls readable when completions are there, or -errno. */
     int (*fd)(struct ouro__driver *d);
+
+    /* What io_uring_register(2) does: lend the ring buffers, files or memory. Memory that is lent
+     * stays until it is taken back the same way, or close(). 0 or more, or a negative errno; -ENOSYS
+     * where there is no such thing. */
+    int (*enroll)(struct ouro__driver *d, unsigned opcode, const void *arg, unsigned count);
 
     /* Close a descriptor that an operation returned. */
     void (*close_fd)(struct ouro__driver *d, int fd);

@@ -350,6 +350,11 @@ static void end_wakes(struct kernel *k)
         sched_yield();
 }
 
+static int kernel_enroll(struct ouro__driver *d, unsigned opcode, const void *arg, unsigned count)
+{
+    return io_uring_register((unsigned)of(d)->ring.ring_fd, opcode, arg, count);
+}
+
 static void kernel_close(struct ouro__driver *d)
 {
     struct kernel *k = of(d);
@@ -387,6 +392,7 @@ static const struct ouro__driver_ops kernel_ops = {
     .now = kernel_now,
     .wake = kernel_wake,
     .fd = kernel_fd,
+    .enroll = kernel_enroll,
     .close_fd = kernel_close_fd,
     .close = kernel_close,
     .close_in_child = kernel_close_in_child,
@@ -426,6 +432,7 @@ int ouro__kernel_driver_new(const struct ouro__kernel_options *options,
         options->release(k);
         return rc;
     }
+    k->base.features = report.features;
     k->enter_flags = enter_flags(&report);
     k->takes_messages = report.takes_messages && !options->no_messages;
     /* With one processor, whatever we spin for cannot happen until we stop. */

@@ -48,9 +48,8 @@ enum {
     OURO__KIND_1 = 1 << 5,       /* the next three mean what its kind says */
     OURO__KIND_2 = 1 << 6,
     OURO__KIND_3 = 1 << 7,
-    OURO__GRANT = 1 << 8,       /* the result is owed back to `giver` unless somebody takes it */
-    OURO__MARK_2 = 1 << 9,      /* for walks that keep two sets */
-    OURO__BACKGROUND = 1 << 10, /* an operation that no loop runs for the sake of */
+    OURO__GRANT = 1 << 8,  /* the result is owed back to `giver` unless somebody takes it */
+    OURO__MARK_2 = 1 << 9, /* for walks that keep two sets */
 };
 
 struct ouro__giver;

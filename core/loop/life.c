@@ -67,6 +67,8 @@ static void init_lists(ouro_loop *loop)
     ouro__list_init(&loop->errands);
     ouro__list_init(&loop->signals);
     ouro__list_init(&loop->processes);
+    ouro__list_init(&loop->ties);
+    ouro__list_init(&loop->starved);
 }
 
 /* 0 when this thread may make a loop. */
@@ -200,6 +202,7 @@ static int end_all(ouro_loop *loop, ouro_ns deadline)
     do {
         ouro__calls_cancel(loop);
         cancel_all(loop, false);
+        ouro__ops_cancel_all(loop);
         if (!is_over(loop))
             rc = ouro__loop_turn(loop, deadline);
     } while (rc == 0 && !is_over(loop) && ouro__loop_now(loop) < deadline);
@@ -318,6 +321,15 @@ static void let_go(ouro_loop *loop)
     ouro_loop_unref(loop);
 }
 
+static void cut_ties(ouro_loop *loop, bool quietly)
+{
+    struct ouro__link *link;
+    while ((link = ouro__list_pop(&loop->ties))) {
+        struct ouro__tie *tie = OURO__CONTAINER(link, struct ouro__tie, link);
+        tie->cut(tie, loop, quietly);
+    }
+}
+
 /* The child of a fork has no ring, no kernel and no user of its own: only memory. What somebody may
  * still refer to stays. */
 static int close_in_child(ouro_loop *loop)
@@ -327,6 +339,7 @@ static int close_in_child(ouro_loop *loop)
     ouro__watch_close(loop, true);
     ouro__posts_close(loop, true);
     ouro__signals_stop_all(loop);
+    cut_ties(loop, true);
     drop(loop);
     loop->driver->ops->close_in_child(loop->driver);
     ouro__this_loop = NULL;
@@ -367,6 +380,7 @@ int ouro_loop_close(ouro_loop *loop)
     run_last_destructors(loop);
     ouro__signals_stop_all(loop);
     ouro__processes_let_go(loop);
+    cut_ties(loop, false);
     ouro__watch_close(loop, false);
     if (loop->debug) {
         report_leaks(loop);

@@ -199,8 +199,8 @@ int ouro__loop_turn(ouro_loop *loop, ouro_ns deadline)
 
 bool ouro__loop_alive(const ouro_loop *loop)
 {
-    uint64_t background = loop->ops.background;
-    return loop->pending > background || loop->calls_live || loop->ops.in_kernel > background ||
+    const struct ouro__ops *ops = &loop->ops;
+    return loop->pending > ops->idle || loop->calls_live || ops->in_kernel > ops->background ||
            !ouro__list_empty(&loop->ready) || !ouro__list_empty(&loop->dead);
 }
 

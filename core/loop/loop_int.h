@@ -29,6 +29,17 @@ struct ouro__post {
     void (*drop)(struct ouro__post *post, bool quietly);
 };
 
+/* Something of an adapter's that lives as long as its user likes, and has to know when the loop is
+ * closed before. */
+struct ouro__tie {
+    struct ouro__link link; /* in the loop's `ties` */
+
+    /* The loop is closed, and the tie undone. No operation is left, unless the loop had to abandon
+     * some. @quietly: in the child of a fork, where only memory and the child's own descriptors may
+     * be given back. */
+    void (*cut)(struct ouro__tie *tie, ouro_loop *loop, bool quietly);
+};
+
 /* A step longer than this is reported in debug mode. */
 #define OURO__SLOW_STEP OURO_MS(100)
 
@@ -82,16 +93,20 @@ struct ouro_loop {
     struct ouro__slab slab;
     struct ouro__ops ops;
     struct ouro__stacks stacks;
-    struct ouro__link futures;    /* all that have memory, but for dead ones */
-    struct ouro__link calls;      /* calls that have not run */
-    struct ouro__link cancelling; /* gathers whose children are still to be cancelled */
-    struct ouro__link leavings;   /* what is to be done when scopes are left */
-    struct ouro__link errands;    /* whose work here another thread waits for */
-    struct ouro__link signals;    /* open streams of them */
-    struct ouro__link processes;  /* children that somebody holds on to, or that have not ended */
-    struct ouro__locals *locals;  /* of the callback that runs, or of the loop */
-    uint64_t pending;             /* futures that have not settled */
-    uint64_t tasks;               /* of them, tasks */
+    struct ouro__link futures;     /* all that have memory, but for dead ones */
+    struct ouro__link calls;       /* calls that have not run */
+    struct ouro__link cancelling;  /* gathers whose children are still to be cancelled */
+    struct ouro__link leavings;    /* what is to be done when scopes are left */
+    struct ouro__link errands;     /* whose work here another thread waits for */
+    struct ouro__link signals;     /* open streams of them */
+    struct ouro__link processes;   /* children that somebody holds on to, or that have not ended */
+    struct ouro__link ties;        /* to adapters' objects */
+    struct ouro__link starved;     /* listeners that had no descriptor for a connection */
+    struct ouro__buffers *buffers; /* that sockets receive into; NULL: none yet */
+    uint16_t next_buffer_group;    /* number for a ring of buffers, if it is free */
+    struct ouro__locals *locals;   /* of the callback that runs, or of the loop */
+    uint64_t pending;              /* futures that have not settled */
+    uint64_t tasks;                /* of them, tasks */
     uint64_t futures_live;
     uint64_t calls_live;
     uint64_t handles; /* futures and calls that have memory */
@@ -326,6 +341,17 @@ void ouro__watch_close(ouro_loop *loop, bool quietly);
  * wait any more: -ESHUTDOWN. */
 bool ouro__errand_waits(const struct ouro__job *job);
 void ouro__errands_give_up(ouro_loop *loop);
+
+static inline void ouro__tie(ouro_loop *loop, struct ouro__tie *tie)
+{
+    ouro__list_push(&loop->ties, &tie->link);
+}
+
+static inline void ouro__untie(struct ouro__tie *tie)
+{
+    if (ouro__linked(&tie->link))
+        ouro__list_remove(&tie->link);
+}
 
 /* call.c: take back every call that has not run. */
 void ouro__calls_cancel(ouro_loop *loop);

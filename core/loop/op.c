@@ -1,47 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Operations as futures.
+ * Operations.
  *
  * An operation keeps its own copy of the entry and waits in `queued`; once a turn the loop copies
  * what fits into the driver's queue. From then on the kernel may write to the caller's memory, and
- * only its last completion settles the future: a cancel is a request, sent from a list of its own
- * with room kept for it, and what the operation itself says is what counts. An operation cancelled
- * before it was handed over is simply unlinked.
+ * only its last completion ends it: a cancel is a request, sent from a list of its own with room
+ * kept for it, and what the operation itself says is what counts. An operation cancelled before it
+ * was handed over is simply unlinked. What it is for is its owner's: a future, in uring_op.c.
  *
  * A slot's generation grows with each use, so a completion that comes too late, or a cancel that
  * finds its target gone, can never touch the next operation in the same slot.
  */
 #include "loop_int.h"
 
-#include <poll.h>
-#include <string.h>
-
 #define FIRST_SLOTS 64u
 #define CANCEL_ROOM 8u /* entries of the queue that only cancels may take; of a small one fewer */
 
 /* user_data of cancels; slot and generation of no operation, since generations start at 1. */
 #define CANCEL_DATA UINT64_C(0)
-
-enum {
-    IN_KERNEL = OURO__KIND_1,
-    RESULT_IS_FD = OURO__KIND_2,
-    WAS_PARKED = OURO__KIND_3,
-};
-
-struct ouro__op {
-    ouro_future f;
-    struct ouro__link link; /* in `queued`, or in the kernel and to be cancelled, in `cancels` */
-    ouro_uring_cqe_fn *on_cqe;
-    void *arg;
-    struct io_uring_sqe sqe; /* until submitted; after that only user_data and res below */
-};
-
-/* Where the result of a zero-copy send waits for its notification: the entry is submitted and
- * gone. */
-static int32_t *early_result(struct ouro__op *op)
-{
-    return (int32_t *)&op->sqe.len;
-}
 
 /* ---- Slots ----------------------------------------------------------------------------------- */
 
@@ -78,7 +54,7 @@ static bool add_slots(struct ouro__ops *ops)
 }
 
 /* Give @op a slot and its user_data. False when there is no memory. */
-static bool take_slot(struct ouro__ops *ops, struct ouro__op *op)
+static bool take_slot(struct ouro__ops *ops, struct ouro__op *op, uint32_t flags)
 {
     if (ops->free_slot == OURO__NO_SLOT && !add_slots(ops))
         return false;
@@ -86,16 +62,24 @@ static bool take_slot(struct ouro__ops *ops, struct ouro__op *op)
     struct ouro__op_slot *slot = &ops->slots[i];
     ops->free_slot = slot->next_free;
     slot->op = op;
+    slot->next_free = flags;
     op->sqe.user_data = (uint64_t)slot->generation << 32 | i;
     return true;
 }
 
-static void give_slot_back(struct ouro__ops *ops, const struct ouro__op *op)
+static struct ouro__op_slot *slot_of(const struct ouro__ops *ops, const struct ouro__op *op)
+{
+    struct ouro__op_slot *slot = &ops->slots[(uint32_t)op->sqe.user_data];
+    assert(slot->op == op);
+    return slot;
+}
+
+static void give_slot_back(struct ouro__ops *ops, struct ouro__op *op)
 {
     uint32_t i = (uint32_t)op->sqe.user_data;
-    struct ouro__op_slot *slot = &ops->slots[i];
-    assert(slot->op == op);
+    struct ouro__op_slot *slot = slot_of(ops, op);
     slot->op = NULL;
+    op->sqe.user_data = 0;
     slot->generation = slot->generation == INT32_MAX ? 1 : slot->generation + 1;
     slot->next_free = ops->free_slot;
     ops->free_slot = i;
@@ -108,6 +92,73 @@ static struct ouro__op *find(const struct ouro__ops *ops, uint64_t user_data)
     if (i >= ops->slot_count || ops->slots[i].generation != user_data >> 32)
         return NULL;
     return ops->slots[i].op;
+}
+
+/* ---- Beginning and end ----------------------------------------------------------------------- */
+
+static int start(ouro_loop *loop, struct ouro__op *op, uint32_t flags)
+{
+    struct ouro__ops *ops = &loop->ops;
+    if (!take_slot(ops, op, flags))
+        return -ENOMEM;
+    ops->live++;
+    if (flags & OURO__OP_BACKGROUND)
+        ops->background++;
+    ouro__list_push(&ops->queued, &op->link);
+    return 0;
+}
+
+int ouro__op_start(ouro_loop *loop, struct ouro__op *op)
+{
+    return start(loop, op, 0);
+}
+
+int ouro__op_start_idle(ouro_loop *loop, struct ouro__op *op)
+{
+    return start(loop, op, OURO__OP_BACKGROUND);
+}
+
+void ouro__op_make_idle(ouro_loop *loop, struct ouro__op *op)
+{
+    slot_of(&loop->ops, op)->next_free |= OURO__OP_BACKGROUND;
+    loop->ops.background++;
+}
+
+bool ouro__op_in_kernel(const ouro_loop *loop, const struct ouro__op *op)
+{
+    return slot_of(&loop->ops, op)->next_free & OURO__OP_IN_KERNEL;
+}
+
+static void end(struct ouro__ops *ops, struct ouro__op *op)
+{
+    if (ouro__linked(&op->link))
+        ouro__list_remove(&op->link);
+    if (slot_of(ops, op)->next_free & OURO__OP_BACKGROUND)
+        ops->background--;
+    give_slot_back(ops, op);
+    ops->live--;
+}
+
+bool ouro__op_cancel(ouro_loop *loop, struct ouro__op *op)
+{
+    struct ouro__op_slot *slot = slot_of(&loop->ops, op);
+    if (!(slot->next_free & OURO__OP_IN_KERNEL)) {
+        end(&loop->ops, op);
+        return true;
+    }
+    if (!(slot->next_free & OURO__OP_CANCELLED))
+        ouro__list_push(&loop->ops.cancels, &op->link);
+    slot->next_free |= OURO__OP_CANCELLED;
+    return false;
+}
+
+void ouro__ops_cancel_all(ouro_loop *loop)
+{
+    for (uint32_t i = 0; i < loop->ops.slot_count; i++) {
+        struct ouro__op *op = loop->ops.slots[i].op;
+        if (op && ouro__op_cancel(loop, op))
+            op->complete(loop, op, -ECANCELED, 0);
+    }
 }
 
 /* ---- To the driver --------------------------------------------------------------------------- */
@@ -134,9 +185,10 @@ static void count_parked(struct ouro__ops *ops)
 {
     for (struct ouro__link *l = ops->queued.prev; l != &ops->queued; l = l->prev) {
         struct ouro__op *op = OURO__CONTAINER(l, struct ouro__op, link);
-        if (op->f.flags & WAS_PARKED)
+        struct ouro__op_slot *slot = slot_of(ops, op);
+        if (slot->next_free & OURO__OP_PARKED)
             return;
-        op->f.flags |= WAS_PARKED;
+        slot->next_free |= OURO__OP_PARKED;
         ops->parked++;
     }
 }
@@ -156,8 +208,7 @@ bool ouro__ops_flush(ouro_loop *loop)
             break;
         ouro__list_remove(&op->link);
         *sqe = op->sqe;
-        *early_result(op) = 0;
-        op->f.flags |= IN_KERNEL;
+        slot_of(ops, op)->next_free |= OURO__OP_IN_KERNEL;
         ops->in_kernel++;
         ops->submitted++;
     }
@@ -166,49 +217,6 @@ bool ouro__ops_flush(ouro_loop *loop)
 }
 
 /* ---- From the driver ------------------------------------------------------------------------- */
-
-static void op_settle(struct ouro__op *op, int32_t res)
-{
-    ouro_future *f = &op->f;
-    struct ouro__ops *ops = &f->loop->ops;
-    if (ouro__linked(&op->link))
-        ouro__list_remove(&op->link);
-    give_slot_back(ops, op);
-    ops->live--;
-    if (f->flags & OURO__BACKGROUND)
-        ops->background--;
-    bool stopped = res == -ECANCELED || res == -EINTR;
-    if (stopped && (f->flags & OURO__CANCEL_ASKED)) {
-        ouro__settle(f, OURO_CANCELLED, -ECANCELED);
-        return;
-    }
-    if (res >= 0 && (f->flags & RESULT_IS_FD)) {
-        ops->live_fds++;
-        ouro__settle_grant(f, (ouro_result){res, NULL}, &ouro__fds);
-        return;
-    }
-    ouro__settle_n(f, res);
-}
-
-static void show(struct ouro__op *op, const struct ouro__completion *c)
-{
-    ouro_loop *loop = op->f.loop;
-    if (!op->on_cqe)
-        return;
-    ouro__beat(loop, true);
-    struct ouro__locals *before = ouro__callback_enter(loop, (void (*)(void))op->on_cqe, NULL);
-    op->on_cqe(c->res, c->flags, op->arg);
-    ouro__callback_leave(loop, before);
-}
-
-/* Not the last: a descriptor in it is the callback's, or nobody's. */
-static void more_to_come(struct ouro__op *op, const struct ouro__completion *c)
-{
-    struct ouro__driver *d = op->f.loop->driver;
-    *early_result(op) = c->res;
-    if (!op->on_cqe && (op->f.flags & RESULT_IS_FD) && c->res >= 0)
-        d->ops->close_fd(d, c->res);
-}
 
 void ouro__op_complete(ouro_loop *loop, const struct ouro__completion *c)
 {
@@ -219,102 +227,13 @@ void ouro__op_complete(ouro_loop *loop, const struct ouro__completion *c)
         return;
     }
     struct ouro__op *op = find(ops, c->user_data);
-    if (!op || !(op->f.flags & IN_KERNEL)) {
+    if (!op || !(slot_of(ops, op)->next_free & OURO__OP_IN_KERNEL)) {
         ops->stale++;
         return;
     }
-    show(op, c);
-    if (c->flags & IORING_CQE_F_MORE) {
-        more_to_come(op, c);
-        return;
+    if (!(c->flags & IORING_CQE_F_MORE)) {
+        ops->in_kernel--;
+        end(ops, op);
     }
-    ops->in_kernel--;
-    op_settle(op, c->flags & IORING_CQE_F_NOTIF ? *early_result(op) : c->res);
-}
-
-/* ---- Operations ------------------------------------------------------------------------------ */
-
-static ouro_future *op_cancel(ouro_future *f)
-{
-    struct ouro__op *op = OURO__CONTAINER(f, struct ouro__op, f);
-    if (f->flags & IN_KERNEL)
-        ouro__list_push(&f->loop->ops.cancels, &op->link);
-    else
-        op_settle(op, -ECANCELED);
-    return NULL;
-}
-
-/* Whether its `fd` is a descriptor, and one to speak of. */
-static bool has_fd(const struct io_uring_sqe *sqe)
-{
-    switch (sqe->opcode) {
-    case IORING_OP_NOP:
-    case IORING_OP_TIMEOUT:
-    case IORING_OP_MADVISE:
-    case IORING_OP_SOCKET:
-        return false;
-    default:
-        return sqe->fd >= 0;
-    }
-}
-
-static void op_describe(const ouro_future *f, char *text, size_t size)
-{
-    const struct ouro__op *op = OURO__CONTAINER(f, const struct ouro__op, f);
-    const char *name = ouro__op_name(op->sqe.opcode);
-    const char *file = op->sqe.flags & IOSQE_FIXED_FILE ? "fixed file" : "fd";
-    const char *where = f->flags & IN_KERNEL ? "" : ", not submitted yet";
-    if (has_fd(&op->sqe))
-        snprintf(text, size, "operation %s, %s %d%s", name ? name : "?", file, op->sqe.fd, where);
-    else
-        snprintf(text, size, "operation %s%s", name ? name : "?", where);
-}
-
-static const struct ouro__kind op_kind = {
-    .name = "operation",
-    .size = sizeof(struct ouro__op),
-    .cancel = op_cancel,
-    .describe = op_describe,
-};
-
-#define REFUSED_FLAGS (IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS)
-
-ouro_future *ouro_uring_op(const struct io_uring_sqe *sqe, const ouro_uring_options *opts)
-{
-    ouro_loop *loop;
-    int rc = sqe && !(sqe->flags & REFUSED_FLAGS) ? ouro__loop_for_wait(&loop) : -EINVAL;
-    if (rc < 0)
-        return ouro__failed(rc);
-    struct ouro__op *op = ouro__future_new(loop, &op_kind);
-    if (!op)
-        return ouro__failed(-ENOMEM);
-    op->sqe = *sqe;
-    if (!take_slot(&loop->ops, op)) {
-        ouro__future_discard(&op->f);
-        return ouro__failed(-ENOMEM);
-    }
-    op->on_cqe = opts ? opts->on_cqe : NULL;
-    op->arg = opts ? opts->arg : NULL;
-    if (opts && opts->result_is_fd)
-        op->f.flags |= RESULT_IS_FD;
-    loop->ops.live++;
-    ouro__list_push(&loop->ops.queued, &op->link);
-    return &op->f;
-}
-
-ouro_future *ouro__poll_in(int fd)
-{
-    uint32_t events = POLLIN;
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    events <<= 16; /* the kernel keeps it where the 16 bits of old were */
-#endif
-    struct io_uring_sqe sqe = {.opcode = IORING_OP_POLL_ADD, .fd = fd, .poll32_events = events};
-    return ouro_uring_op(&sqe, NULL);
-}
-
-void ouro__op_to_background(ouro_future *f)
-{
-    assert(f->kind == &op_kind && f->state == OURO_PENDING);
-    f->flags |= OURO__BACKGROUND;
-    f->loop->ops.background++;
+    op->complete(loop, op, c->res, c->flags);
 }

@@ -433,6 +433,16 @@ static void op_free(struct ouro__driver *d)
     f->is_freed = true;
 }
 
+/* No ring, nothing to lend to. */
+static int op_enroll(struct ouro__driver *d, unsigned opcode, const void *arg, unsigned count)
+{
+    (void)d;
+    (void)opcode;
+    (void)arg;
+    (void)count;
+    return -ENOSYS;
+}
+
 static const struct ouro__driver_ops fake_ops = {
     .get_sqe = op_get_sqe,
     .sq_space = op_sq_space,
@@ -442,6 +452,7 @@ static const struct ouro__driver_ops fake_ops = {
     .now = op_now,
     .wake = op_wake,
     .fd = op_fd,
+    .enroll = op_enroll,
     .close_fd = op_close_fd,
     .close = op_close,
     .close_in_child = op_close_in_child,
