@@ -482,13 +482,12 @@ ouro_future *ouro__outgoing_refuse(int rc)
 
 /* ---- Beginning and end of the direction ------------------------------------------------------ */
 
-int ouro__outgoing_init(ouro_stream *s)
+void ouro__outgoing_init(ouro_stream *s)
 {
     struct ouro__outgoing *out = &s->out;
     ouro__list_init(&out->writes);
     ouro__list_init(&out->lent);
     out->job.run = ouro__outgoing_turn_ends;
-    return 0;
 }
 
 void ouro__outgoing_stop(ouro_stream *s, int rc)

@@ -54,11 +54,38 @@ static void closed(ouro_stream *s)
     stream_unref(s);
 }
 
+static bool is_quiet(const ouro_stream *s)
+{
+    return ouro__incoming_is_quiet(s) && ouro__outgoing_is_quiet(s);
+}
+
+static bool is_busy(const ouro_stream *s)
+{
+    return s->in.reading || ouro__incoming_unread(s) || ouro__outgoing_unsent(s) ||
+           !ouro__outgoing_is_quiet(s);
+}
+
+/* What was received ahead has come back: the first who wants the descriptor has it, if it can be
+ * had. */
+static void hand_out(ouro_stream *s)
+{
+    if (is_busy(s)) {
+        ouro__serve_all(&s->taking, -EBUSY);
+        return;
+    }
+    int fd = s->fd;
+    s->fd = -1;
+    s->loop->ops.live_fds++;
+    ouro__serve(s->taking.first, fd);
+    ouro__stream_begin_close(s);
+}
+
 void ouro__stream_op_ended(ouro_stream *s)
 {
-    if (s->state == OURO__STREAM_CLOSING && ouro__incoming_is_quiet(s) &&
-        ouro__outgoing_is_quiet(s))
+    if (s->state == OURO__STREAM_CLOSING && is_quiet(s))
         closed(s);
+    else if (s->state == OURO__STREAM_OPEN && s->taking.first && ouro__incoming_is_quiet(s))
+        hand_out(s);
 }
 
 void ouro__stream_begin_close(ouro_stream *s)
@@ -67,6 +94,7 @@ void ouro__stream_begin_close(ouro_stream *s)
         return;
     s->state = OURO__STREAM_CLOSING;
     s->refs++; /* stopping one direction may be all there is to wait for */
+    ouro__serve_all(&s->taking, -EBADF);
     ouro__incoming_stop(s, -EBADF);
     ouro__outgoing_stop(s, -EBADF);
     ouro__stream_op_ended(s);
@@ -86,6 +114,7 @@ static void cut(struct ouro__tie *tie, ouro_loop *loop, bool quietly)
         return;
     }
     s->state = OURO__STREAM_CLOSED;
+    ouro__incoming_drop(s);
     ouro__outgoing_drop(s);
     let_go_of_fd(s);
     stream_unref(s);
@@ -104,8 +133,8 @@ static bool is_stream_socket(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && !listens;
 }
 
-/* 0, or why @fd cannot be a stream. */
-static int examine(int fd, bool *ret_is_socket)
+/* 0, or why @fd cannot be a stream, be it of a file if @files. */
+static int examine(int fd, bool files, bool *ret_is_socket)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
@@ -113,7 +142,8 @@ static int examine(int fd, bool *ret_is_socket)
     *ret_is_socket = S_ISSOCK(st.st_mode);
     if (*ret_is_socket)
         return is_stream_socket(fd) ? 0 : -EOPNOTSUPP;
-    return S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode) ? 0 : -EOPNOTSUPP;
+    bool goes = S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode) || (files && S_ISREG(st.st_mode));
+    return goes ? 0 : -EOPNOTSUPP;
 }
 
 /* 0 and what @opts come to, or -EINVAL. */
@@ -129,18 +159,7 @@ static int settle_options(const ouro_stream_options *opts, ouro_stream_options *
     return ret_opts->low_water <= ret_opts->high_water ? 0 : -EINVAL;
 }
 
-static int init(ouro_stream *s)
-{
-    int rc = ouro__incoming_init(s);
-    if (rc < 0)
-        return rc;
-    rc = ouro__outgoing_init(s);
-    if (rc < 0)
-        ouro__incoming_drop(s);
-    return rc;
-}
-
-int ouro_stream_new(int fd, const ouro_stream_options *opts, ouro_stream **ret_stream)
+int ouro__stream_new(int fd, const ouro_stream_options *opts, bool files, ouro_stream **ret_stream)
 {
     ouro_loop *loop;
     ouro_stream_options all;
@@ -149,7 +168,7 @@ int ouro_stream_new(int fd, const ouro_stream_options *opts, ouro_stream **ret_s
     if (rc == 0)
         rc = settle_options(opts, &all);
     if (rc == 0)
-        rc = examine(fd, &is_socket);
+        rc = examine(fd, files, &is_socket);
     if (rc < 0)
         return rc;
     ouro_stream *s = ouro__alloc(sizeof(*s));
@@ -162,15 +181,17 @@ int ouro_stream_new(int fd, const ouro_stream_options *opts, ouro_stream **ret_s
     s->fd = fd;
     s->is_socket = is_socket;
     s->opts = all;
-    rc = init(s);
-    if (rc < 0) {
-        ouro__release(s);
-        return rc;
-    }
+    ouro__incoming_init(s);
+    ouro__outgoing_init(s);
     ouro_loop_ref(loop);
     ouro__tie(loop, &s->tie);
     *ret_stream = s;
     return 0;
+}
+
+int ouro_stream_new(int fd, const ouro_stream_options *opts, ouro_stream **ret_stream)
+{
+    return ouro__stream_new(fd, opts, false, ret_stream);
 }
 
 /* ---- The handle ------------------------------------------------------------------------------ */
@@ -237,18 +258,20 @@ int ouro_stream_fd(const ouro_stream *s)
     return s->fd >= 0 && s->state == OURO__STREAM_OPEN ? s->fd : -EBADF;
 }
 
-int ouro_stream_take_fd(ouro_stream *s)
+static const struct ouro__wait_kind take_kind = {.name = "descriptor of a stream"};
+
+ouro_future *ouro_stream_take_fd(ouro_stream *s)
 {
     int rc = ouro__stream_check(s);
+    if (rc == 0 && is_busy(s))
+        rc = -EBUSY;
     if (rc < 0)
-        return rc;
-    if (!ouro__incoming_is_quiet(s) || !ouro__outgoing_is_quiet(s) || ouro__incoming_unread(s) ||
-        ouro__outgoing_unsent(s))
-        return -EBUSY;
-    int fd = s->fd;
-    s->fd = -1;
-    ouro__stream_begin_close(s);
-    return fd;
+        return ouro__failed(rc);
+    struct ouro__waiter w = {.kind = &take_kind, .of = s};
+    ouro_future *f = ouro__wait_future(s->loop, &s->taking, &w, &ouro__fds);
+    if (s->taking.first && ouro__incoming_recall(s))
+        ouro__stream_op_ended(s);
+    return f;
 }
 
 int ouro_stream_stats_get(const ouro_stream *s, ouro_stream_stats *ret_stats)
@@ -260,6 +283,8 @@ int ouro_stream_stats_get(const ouro_stream *s, ouro_stream_stats *ret_stats)
         .bytes_out = s->out.bytes,
         .receives = s->in.receives,
         .sends = s->out.sends,
+        .parked = s->in.parked,
+        .paused = s->in.paused,
         .zero_copies = s->out.zero_copies,
         .unread = ouro__incoming_unread(s),
         .unsent = ouro__outgoing_unsent(s),

@@ -10,6 +10,7 @@
  * operation can hit another file of the same number.
  */
 
+#include "buffers.h"
 #include "loop_int.h"
 #include "waiter.h"
 
@@ -21,11 +22,38 @@ enum ouro__stream_state {
     OURO__STREAM_CLOSED,
 };
 
-/* What comes in: receive.c. */
+/* How bytes are got from the kernel. */
+enum ouro__way {
+    OURO__MULTISHOT, /* again and again, into buffers that the kernel chooses */
+    OURO__ONE,       /* once, into one that it chooses */
+    OURO__OWN,       /* once, into one that we have chosen */
+    OURO__DIRECT,    /* once, to where the reader wants them */
+    OURO__POLL,      /* not yet: a pipe in non-blocking mode has to be waited for */
+};
+
+/* What comes in: receive.c. Bytes that are not read yet are in a queue of buffers. While a read
+ * waits, a receive is under way, or the stream stands in line for a buffer. */
 struct ouro__incoming {
-    struct ouro__op op; /* the receive that is armed, if it is live */
+    struct ouro__op op;            /* the receive that is under way, if it is live */
+    struct ouro__buffers *buffers; /* a reference; NULL: nothing was read yet */
+    struct ouro__reading *reading; /* who waits, or NULL */
+    struct ouro__link turn;        /* in the line for buffers */
+    size_t unread;                 /* bytes in the queue */
+    uint16_t first;                /* OURO__NO_BUFFER: it is empty */
+    uint16_t last;
+    uint16_t lent;  /* by ouro_stream_next() */
+    uint16_t own;   /* that the receive under way fills */
+    uint8_t way;    /* enum ouro__way, of the receive under way */
+    bool called;    /* it was in line, and is to take one buffer */
+    bool cancelled; /* by us */
+    bool over;      /* no more will come, because of: */
+    int error;      /* 0: it is the end */
+    int stopped;    /* what a read ends with that the kernel was to fill */
+    int64_t got;    /* see ouro_stream_got() */
     uint64_t bytes;
     uint64_t receives;
+    uint64_t parked;
+    uint64_t paused;
 };
 
 struct ouro__gather;
@@ -77,19 +105,23 @@ struct ouro_stream {
     struct ouro__incoming in;
     struct ouro__outgoing out;
     struct ouro__line closing; /* who waits for the close */
+    struct ouro__line taking;  /* and who for the descriptor */
 };
 
 /* 0, or why @s cannot be used: -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN, -EBADF. */
 int ouro__stream_check(const ouro_stream *s);
 
-/* An operation of @s has completed: if it is closing and that was the last, close it. */
+/* An operation of @s has completed: if that was the last, go on with what waits for that. */
 void ouro__stream_op_ended(ouro_stream *s);
+
+/* ouro_stream_new(), and of a regular file if @files: the standard streams may be such. */
+int ouro__stream_new(int fd, const ouro_stream_options *opts, bool files, ouro_stream **ret_stream);
 
 /* Refuse new work, and close when nothing is in the kernel any more. */
 void ouro__stream_begin_close(ouro_stream *s);
 
-/* receive.c: begin, without arming anything. 0 or -ENOMEM. */
-int ouro__incoming_init(ouro_stream *s);
+/* receive.c: begin, without receiving anything. */
+void ouro__incoming_init(ouro_stream *s);
 
 /* The pending read ends with @rc, and what is in the kernel is cancelled. Allocates nothing. */
 void ouro__incoming_stop(ouro_stream *s, int rc);
@@ -100,14 +132,21 @@ bool ouro__incoming_is_quiet(const ouro_stream *s);
 /* Quiet, and stopped: give back buffers and memory. */
 void ouro__incoming_drop(ouro_stream *s);
 
-/* Bytes received and not read, lent ones not included. */
-size_t ouro__incoming_unread(const ouro_stream *s);
-
 /* The direction is shut down: what has not been read is dropped, reads return 0. */
 void ouro__incoming_shut(ouro_stream *s);
 
+/* Have nothing received any more until the next read, and see to it that nothing is in the kernel.
+ * True: nothing is. Else that comes with the last completion. */
+bool ouro__incoming_recall(ouro_stream *s);
+
+/* Bytes received and not read, lent ones not included. */
+static inline size_t ouro__incoming_unread(const ouro_stream *s)
+{
+    return s->in.unread;
+}
+
 /* send.c: the same for the other direction. */
-int ouro__outgoing_init(ouro_stream *s);
+void ouro__outgoing_init(ouro_stream *s);
 void ouro__outgoing_stop(ouro_stream *s, int rc);
 bool ouro__outgoing_is_quiet(const ouro_stream *s);
 void ouro__outgoing_drop(ouro_stream *s);

@@ -14,10 +14,12 @@
 #include <ouro/inspect.h>
 #include <ouro/loop.h>
 #include <ouro/memory.h>
+#include <ouro/pipe.h>
 #include <ouro/pool.h>
 #include <ouro/process.h>
 #include <ouro/procpool.h>
 #include <ouro/queue.h>
+#include <ouro/relay.h>
 #include <ouro/scope.h>
 #include <ouro/select.h>
 #include <ouro/signals.h>

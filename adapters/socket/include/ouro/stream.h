@@ -361,14 +361,17 @@ ouro_stream *ouro_stream_free(ouro_stream *s);
 int ouro_stream_fd(const ouro_stream *s);
 
 /**
- * Take the descriptor out, and close the rest.
+ * Take the descriptor out, and close the rest. What the stream has begun to receive ahead is taken
+ * back first, which may come too late: see no_read_ahead.
  *
  * @param s  Borrowed.
- * @return The descriptor; -EBUSY (something is pending, or was received and not read: see
- *         no_read_ahead), -EBADF, -EINVAL, -EXDEV, -ECHILD.
- * @owns the caller closes it.   @thread Loop thread only.
+ * @return A future, never NULL: the descriptor; -EBUSY (something is pending, or was received and
+ *         not read: read that first), -ECANCELED (the stream goes on), -EBADF, -ENOMEM, -EINVAL,
+ *         -EXDEV, -ECHILD, -ESHUTDOWN.
+ * @owns the caller closes the descriptor; one that nobody takes is closed.
+ * @thread Loop thread only.
  */
-int ouro_stream_take_fd(ouro_stream *s);
+ouro_future *ouro_stream_take_fd(ouro_stream *s) OURO_NODISCARD;
 
 /**
  * What it has done.
