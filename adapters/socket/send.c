@@ -418,6 +418,36 @@ static void send_landed(ouro_loop *loop, struct ouro__op *op, int32_t res, uint3
     ouro__stream_op_ended(s);
 }
 
+/* ---- Without the ring ------------------------------------------------------------------------ */
+
+/* Offer the socket what is there, by a call that does not wait: what it takes need not be waited
+ * for. */
+static void send_at_once(ouro_stream *s)
+{
+    struct iovec parts[OURO__GATHER];
+    struct pieces p = {.parts = parts, .max = OURO__GATHER, .room = OURO__SEND_MAX};
+    collect(&s->out, &p);
+    if (p.count == 0)
+        return; /* an empty write, or one that has to fetch first */
+    const struct msghdr msg = {.msg_iov = parts, .msg_iovlen = p.count};
+    ssize_t n = sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n > 0)
+        tell_off(s, (uint64_t)n);
+    else if (errno != EAGAIN && errno != EINTR)
+        failed(s, -errno);
+    unmark(&s->out);
+    if (s->out.error)
+        fail_all(s, s->out.error);
+}
+
+void ouro__outgoing_begin(ouro_stream *s)
+{
+    struct ouro__outgoing *out = &s->out;
+    if (out->at_once && s->is_socket && !out->flight && !out->error)
+        send_at_once(s);
+    ouro__outgoing_go_on(s);
+}
+
 /* ---- Cancel ---------------------------------------------------------------------------------- */
 
 ouro_future *ouro__write_cancel(ouro_future *f)
@@ -460,7 +490,7 @@ ouro_future *ouro__write_begin(struct ouro__write *w)
     struct ouro__outgoing *out = &w->s->out;
     ouro__list_push(&out->writes, &w->link);
     out->queued += w->left;
-    ouro__outgoing_go_on(w->s);
+    ouro__outgoing_begin(w->s);
     return &w->f;
 }
 
@@ -487,6 +517,7 @@ void ouro__outgoing_init(ouro_stream *s)
     struct ouro__outgoing *out = &s->out;
     ouro__list_init(&out->writes);
     ouro__list_init(&out->lent);
+    out->at_once = true;
     out->job.run = ouro__outgoing_turn_ends;
 }
 

@@ -86,6 +86,9 @@ void ouro__write_settle(struct ouro__write *w);
 /* Send what is there to be sent, unless something is in flight. */
 void ouro__outgoing_go_on(ouro_stream *s);
 
+/* The same for what is new: perhaps the kernel takes it at once. */
+void ouro__outgoing_begin(ouro_stream *s);
+
 /* What was in flight has come to @res: bytes sent, or an error. Ends with the stream's end, if that
  * has to wait for nothing else. */
 void ouro__outgoing_landed(ouro_stream *s, int32_t res);

@@ -83,6 +83,7 @@ struct ouro__outgoing {
     struct ouro__line draining;  /* who waits for the low-water mark */
     struct ouro__line shutting;  /* and who for the shutdown */
     int error;                   /* not 0: nothing goes out any more, and later calls fail so */
+    bool at_once;                /* sockets are offered what is new before the ring is */
     bool asked;                  /* what is in flight was asked to stop */
     bool ends;                   /* to be shut down when all is sent */
     bool shut;                   /* that was done */
