@@ -84,7 +84,8 @@ void ouro__stream_op_ended(ouro_stream *s)
 {
     if (s->state == OURO__STREAM_CLOSING && is_quiet(s))
         closed(s);
-    else if (s->state == OURO__STREAM_OPEN && s->taking.first && ouro__incoming_is_quiet(s))
+    else if (s->state == OURO__STREAM_OPEN && s->taking.first &&
+             (ouro__incoming_is_quiet(s) || s->in.reading))
         hand_out(s);
 }
 

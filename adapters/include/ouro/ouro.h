@@ -7,7 +7,9 @@
  * Everything but <ouro/uring.h>. For programs; the library's own files include what they use.
  */
 
+#include <ouro/address.h>
 #include <ouro/base.h>
+#include <ouro/connect.h>
 #include <ouro/error.h>
 #include <ouro/future.h>
 #include <ouro/group.h>
@@ -20,9 +22,11 @@
 #include <ouro/procpool.h>
 #include <ouro/queue.h>
 #include <ouro/relay.h>
+#include <ouro/resolve.h>
 #include <ouro/scope.h>
 #include <ouro/select.h>
 #include <ouro/signals.h>
+#include <ouro/sockopt.h>
 #include <ouro/stream.h>
 #include <ouro/sync.h>
 #include <ouro/task.h>
