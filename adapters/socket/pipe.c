@@ -65,6 +65,8 @@ static int stream_of_own(int number, const ouro_stream_options *opts, ouro_strea
     int rc = ouro__stream_new(fd, opts, true, ret_stream);
     if (rc < 0)
         close(fd);
+    else
+        (*ret_stream)->shared = true;
     return rc;
 }
 

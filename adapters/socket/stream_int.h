@@ -83,7 +83,7 @@ struct ouro__outgoing {
     struct ouro__line draining;  /* who waits for the low-water mark */
     struct ouro__line shutting;  /* and who for the shutdown */
     int error;                   /* not 0: nothing goes out any more, and later calls fail so */
-    bool at_once;                /* sockets are offered what is new before the ring is */
+    size_t at_once;              /* so many new bytes are offered to a socket before the ring */
     bool asked;                  /* what is in flight was asked to stop */
     bool ends;                   /* to be shut down when all is sent */
     bool shut;                   /* that was done */
@@ -101,6 +101,7 @@ struct ouro_stream {
     int fd;                   /* -1: closed or taken */
     uint8_t state;            /* enum ouro__stream_state */
     bool is_socket;           /* else it is read and written */
+    bool shared;              /* its modes are others', too */
     bool cut;                 /* the loop is closed: there are no operations any more */
     ouro_stream_options opts; /* defaults filled in */
     struct ouro__incoming in;

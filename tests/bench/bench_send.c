@@ -105,7 +105,8 @@ static ouro_stream *stream_of(const struct spec *spec)
     ouro_stream *s;
     int fd = dup(sender);
     bench_check(ouro_stream_new(fd, NULL, &s), "ouro_stream_new");
-    s->out.at_once = !spec->ring;
+    if (spec->ring)
+        s->out.at_once = SIZE_MAX;
     if (spec->zero_copy)
         s->out.zero_copy = OURO__ZERO_COPY_FORCED;
     return s;
