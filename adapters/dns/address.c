@@ -181,14 +181,7 @@ int ouro_address_compare(const ouro_address *a, const ouro_address *b)
 
 /* ---- In words -------------------------------------------------------------------------------- */
 
-/* Text that goes into a buffer as far as that goes. */
-struct text {
-    char *buf;
-    size_t size;
-    size_t length; /* of the whole */
-};
-
-__attribute__((format(printf, 2, 3))) static void put(struct text *t, const char *format, ...)
+void ouro__put(struct ouro__text *t, const char *format, ...)
 {
     bool room = t->length < t->size;
     va_list args;
@@ -199,45 +192,45 @@ __attribute__((format(printf, 2, 3))) static void put(struct text *t, const char
     t->length += n > 0 ? (size_t)n : 0;
 }
 
-static void put_zone(struct text *t, uint32_t index)
+static void put_zone(struct ouro__text *t, uint32_t index)
 {
     char name[IF_NAMESIZE];
     if (index && if_indextoname(index, name))
-        put(t, "%%%s", name);
+        ouro__put(t, "%%%s", name);
     else if (index)
-        put(t, "%%%u", index);
+        ouro__put(t, "%%%u", index);
 }
 
-static void put_ip6(struct text *t, const struct sockaddr_in6 *a)
+static void put_ip6(struct ouro__text *t, const struct sockaddr_in6 *a)
 {
     char ip[INET6_ADDRSTRLEN];
-    put(t, "[%s", inet_ntop(AF_INET6, &a->sin6_addr, ip, sizeof ip));
+    ouro__put(t, "[%s", inet_ntop(AF_INET6, &a->sin6_addr, ip, sizeof ip));
     put_zone(t, a->sin6_scope_id);
-    put(t, "]:%u", ntohs(a->sin6_port));
+    ouro__put(t, "]:%u", ntohs(a->sin6_port));
 }
 
-static void put_ip4(struct text *t, const struct sockaddr_in *a)
+static void put_ip4(struct ouro__text *t, const struct sockaddr_in *a)
 {
     char ip[INET_ADDRSTRLEN];
-    put(t, "%s:%u", inet_ntop(AF_INET, &a->sin_addr, ip, sizeof ip), ntohs(a->sin_port));
+    ouro__put(t, "%s:%u", inet_ntop(AF_INET, &a->sin_addr, ip, sizeof ip), ntohs(a->sin_port));
 }
 
 /* What would be taken for the beginning of an abstract name is written as a number, too. */
-static void put_unix(struct text *t, const ouro_address *a)
+static void put_unix(struct ouro__text *t, const ouro_address *a)
 {
     const char *name;
     size_t size = ouro__unix_name(a, &name);
-    put(t, is_abstract(a) ? "unix:@" : "unix:");
+    ouro__put(t, is_abstract(a) ? "unix:@" : "unix:");
     for (size_t i = 0; i < size; i++) {
         unsigned char c = (unsigned char)name[i];
         bool path_at = c == '@' && i == 0 && !is_abstract(a);
-        put(t, c < ' ' || c == '\\' || c == 0x7f || path_at ? "\\x%02x" : "%c", c);
+        ouro__put(t, c < ' ' || c == '\\' || c == 0x7f || path_at ? "\\x%02x" : "%c", c);
     }
 }
 
 size_t ouro_address_print(const ouro_address *address, char *buf, size_t size)
 {
-    struct text t = {buf, buf ? size : 0, 0};
+    struct ouro__text t = {buf, buf ? size : 0, 0};
     switch (family(address)) {
     case AF_INET:
         put_ip4(&t, &address->as.ip4);
@@ -249,7 +242,7 @@ size_t ouro_address_print(const ouro_address *address, char *buf, size_t size)
         put_unix(&t, address);
         break;
     default:
-        put(&t, "none");
+        ouro__put(&t, "none");
     }
     return t.length;
 }

@@ -18,4 +18,13 @@ int ouro__service_port(const char *service);
 /* The bytes of a unix socket's name: after the zero of an abstract one, up to that of a path. */
 size_t ouro__unix_name(const ouro_address *address, const char **ret_name);
 
+/* Text that goes into a buffer as far as that goes, and is counted beyond. */
+struct ouro__text {
+    char *buf;
+    size_t size;
+    size_t length; /* of the whole */
+};
+
+void ouro__put(struct ouro__text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 #endif

@@ -51,7 +51,7 @@ typedef struct ouro_resolve_stats {
     uint64_t lookups;   /**< names the system was asked for */
     uint64_t numeric;   /**< numbers, for which nobody was */
     uint64_t hits;      /**< answered with addresses that were known */
-    uint64_t misfits;   /**< answered with a failure that was known */
+    uint64_t failures;  /**< answered with a failure that was known */
     uint64_t joined;    /**< that waited for a lookup which was under way */
     uint64_t abandoned; /**< cancelled while their lookup was under way */
     uint64_t evicted;   /**< answers that had to make room */
