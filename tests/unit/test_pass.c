@@ -310,6 +310,58 @@ KernelTest(pass, a_pass_over_a_stream_ends_by_cancel_and_by_close_and_leaks_noth
     return 0;
 }
 
+KernelTest(pass, writes_stand_in_line_behind_a_pass_and_reads_are_busy_during_one)
+{
+    struct streams s = open_streams();
+    static char big[1 << 20], got[1 << 20];
+    char buf[4];
+    int fd = 0;
+    int64_t n;
+    memset(big, 'b', sizeof big);
+    ouro_future *f = ouro_stream_send_fds(s.from, big, sizeof big, &fd, 1);
+    ouro_future *w = ouro_stream_write(s.from, "end", 3);
+    check_eq(ouro_await(ouro_stream_send_fds(s.from, "x", 1, &fd, 1)), -EBUSY);
+    ouro_future *r = ouro_stream_receive_fds(s.to, got, 1000);
+    check_eq(ouro_await(ouro_stream_read(s.to, buf, sizeof buf)), -EBUSY);
+    ouro_passed *p = ouro_await_ptr(r, &n);
+    check(n > 0 && n <= 1000);
+    check_eq(p->count, 1);
+    ouro_passed_free(p);
+    check_eq(ouro_await(ouro_stream_read_exact(s.to, got, sizeof got - (size_t)n)),
+             (int64_t)sizeof got - n);
+    check_eq(ouro_await(f), sizeof big);
+    check_eq(ouro_await(ouro_stream_read_exact(s.to, buf, 3)), 3);
+    check_eq(memcmp(buf, "end", 3), 0);
+    check_eq(ouro_await(w), 3);
+    free_streams(&s);
+    return 0;
+}
+
+KernelTest(pass, a_pass_that_breaks_off_half_way_says_how_much_went_and_ends_writing)
+{
+    struct streams s = open_streams();
+    static char big[1 << 20];
+    int fd = 0;
+    ouro_future *f = ouro_stream_send_fds(s.from, big, sizeof big, &fd, 1);
+    ouro_future *w = ouro_stream_write(s.from, "behind", 6);
+    ouro_await(ouro_sleep(OURO_MS(5)));
+    ouro_cancel(f);
+    int64_t n = ouro_await(f);
+    check(n > 0 && n < (int64_t)sizeof big);
+    check_eq(ouro_await(w), -EPIPE);
+    check_eq(ouro_await(ouro_stream_write(s.from, "x", 1)), -EPIPE);
+    free_streams(&s);
+    s = open_streams();
+    f = ouro_stream_send_fds(s.from, big, sizeof big, &fd, 1);
+    w = ouro_stream_write(s.from, "behind", 6);
+    ouro_future *done = ouro_stream_close(s.from); /* before it is submitted */
+    check_eq(ouro_await(f), -EBADF);
+    check_eq(ouro_await(w), -EBADF);
+    check_eq(ouro_await(done), 0);
+    free_streams(&s);
+    return 0;
+}
+
 KernelTest(pass, a_stream_that_cannot_pass_descriptors_says_so)
 {
     struct streams s = open_streams();
