@@ -170,4 +170,7 @@ size_t ouro__outgoing_unsent(const ouro_stream *s);
 /* pass.c: those under way end with -EBADF. */
 void ouro__passes_stop(ouro_stream *s);
 
+/* Whether one of them is a receive. */
+bool ouro__is_receiving_fds(const ouro_stream *s);
+
 #endif
