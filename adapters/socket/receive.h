@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef OURO_RECEIVE_H
+#define OURO_RECEIVE_H
+
+/*
+ * Between reads and what they wait for: read.c asks, receive.c gets it.
+ */
+
+#include "stream_int.h"
+
+/* What is wanted of the bytes. */
+enum ouro__how {
+    OURO__READ_SOME,
+    OURO__READ_EXACT,
+    OURO__READ_UNTIL,
+    OURO__READ_LINE,
+    OURO__READ_NEXT,
+    OURO__READ_PEEK,
+};
+
+/* What is asked for, and how far it has got. */
+struct ouro__ask {
+    unsigned char *buf;
+    size_t size;
+    size_t done;    /* bytes in @buf that are not in the stream any more */
+    size_t scanned; /* bytes in the stream that no delimiter begins in */
+    union {
+        const unsigned char *delimiter;
+        const void **ret_bytes;
+    };
+    size_t delimiter_size;
+    uint8_t how; /* enum ouro__how */
+};
+
+struct ouro__reading {
+    ouro_future f;
+    ouro_stream *stream;
+    struct ouro__ask ask;
+};
+
+/* read.c: something has come, or nothing will: settle the read that waits, or have more received. */
+void ouro__reading_go_on(ouro_stream *s);
+
+/* The read that waits comes to the error @rc. */
+void ouro__reading_fail(ouro_stream *s, int rc);
+
+/* receive.c: have bytes received for the read that waits. 0, or -ENOMEM. */
+int ouro__incoming_want(ouro_stream *s);
+
+/* Move up to @n bytes out of the queue. Returns how many there were. */
+size_t ouro__incoming_take(ouro_stream *s, unsigned char *to, size_t n);
+
+/* Take the first buffer out of the queue; the one before is given back. */
+uint16_t ouro__incoming_lend(ouro_stream *s);
+
+/* Give back what was lent. */
+void ouro__incoming_done(ouro_stream *s);
+
+/* Stop the receive under way. True: it never reached the kernel, and has ended. */
+bool ouro__incoming_cancel(ouro_stream *s);
+
+#endif
