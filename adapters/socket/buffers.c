@@ -90,8 +90,7 @@ static struct ouro__buffers *allocate(unsigned count, size_t size)
     return b;
 }
 
-/* Put spare buffers into the kernel's ring, up to its quota. */
-static void top_up(struct ouro__buffers *b)
+void ouro__buffers_top_up(struct ouro__buffers *b)
 {
     while (b->lent < b->quota && b->spare) {
         uint16_t id = b->spares[--b->spare];
@@ -126,7 +125,7 @@ static int make(ouro_loop *loop, const ouro_stream_buffers *opts)
     if (enroll(b, IORING_REGISTER_PBUF_RING) < 0)
         b->ring = NULL;
     else
-        top_up(b);
+        ouro__buffers_top_up(b);
     loop->buffers = b;
     ouro__tie(loop, &b->tie);
     return 0;
@@ -157,14 +156,14 @@ void ouro__buffer_give_back(struct ouro__buffers *b, uint16_t id)
     b->held--;
     b->spares[b->spare++] = id;
     if (b->ring && !b->cut)
-        top_up(b);
+        ouro__buffers_top_up(b);
 }
 
 void ouro__buffers_dry(struct ouro__buffers *b)
 {
     b->empty++;
     b->quota = b->quota * 2 < b->count ? b->quota * 2 : b->count;
-    top_up(b);
+    ouro__buffers_top_up(b);
 }
 
 /* ---- For users ------------------------------------------------------------------------------- */

@@ -72,6 +72,9 @@ static inline void ouro__buffer_filled(struct ouro__buffers *b)
 /* One that was held is spare again, or the kernel's. Who waits for one is not called yet. */
 void ouro__buffer_give_back(struct ouro__buffers *b, uint16_t id);
 
+/* Let the kernel have as many as it should. */
+void ouro__buffers_top_up(struct ouro__buffers *b);
+
 /* The kernel has found none: let it have more. */
 void ouro__buffers_dry(struct ouro__buffers *b);
 
@@ -81,6 +84,12 @@ static inline unsigned ouro__buffers_free(const struct ouro__buffers *b)
     if (!b->ring)
         return b->spare;
     return b->lent > b->called ? b->lent - b->called : 0;
+}
+
+/* Whether a stream had better take one at a time. */
+static inline bool ouro__buffers_scarce(const struct ouro__buffers *b)
+{
+    return b->spare + b->lent < b->count / 4;
 }
 
 /* The buffer that the kernel fills after @id, and how much it takes of it. */

@@ -130,7 +130,7 @@ static bool try_some(ouro_stream *s, struct ouro__ask *ask, int64_t *ret_n)
 static bool try_exact(ouro_stream *s, struct ouro__ask *ask, int64_t *ret_n)
 {
     size_t missing = ask->size - ask->done;
-    bool piecemeal = s->in.buffers && ask->size > ouro__buffers_share(s->in.buffers);
+    bool piecemeal = ask->done || (s->in.buffers && ask->size > ouro__buffers_share(s->in.buffers));
     if (s->in.unread && (piecemeal || s->in.unread >= missing))
         ask->done += ouro__incoming_take(s, ask->buf + ask->done, missing);
     *ret_n = (int64_t)ask->done;
@@ -261,8 +261,8 @@ static ouro_future *reading_cancel(ouro_future *f)
 {
     ouro_stream *s = OURO__CONTAINER(f, struct ouro__reading, f)->stream;
     bool direct = s->in.way == OURO__DIRECT;
-    bool under_way = ouro__op_live(&s->in.op);
-    if (under_way && (direct || s->opts.no_read_ahead) && !ouro__incoming_cancel(s) && direct)
+    bool for_us = direct || s->in.way == OURO__TAIL || s->opts.no_read_ahead;
+    if (for_us && ouro__op_live(&s->in.op) && !ouro__incoming_cancel(s) && direct)
         return NULL;
     ouro__reading_fail(s, -ECANCELED);
     return NULL;
@@ -300,7 +300,7 @@ static ouro_future *begin(ouro_stream *s, const struct ouro__ask *ask, bool vali
     if (s->in.lent != OURO__NO_BUFFER)
         ouro__incoming_done(s);
     int64_t n;
-    if (try(s, &r->ask, &n)) {
+    if (!ouro__incoming_is_filling(&s->in) && try(s, &r->ask, &n)) {
         settle(r, n < 0 ? OURO_ERROR : OURO_VALUE, n);
         return &r->f;
     }

@@ -69,10 +69,12 @@ static void keep_filled(struct ouro__incoming *in, uint16_t id, uint32_t n)
         ouro__buffer_filled(b);
         keep(in, id, n < room ? n : room);
         if (n <= room)
-            return;
+            break;
         n -= room;
         id = next;
     }
+    if (b->lent < b->quota / 2)
+        ouro__buffers_top_up(b);
 }
 
 static int start(ouro_stream *s);
@@ -158,24 +160,35 @@ static void drop_queue(ouro_stream *s)
 
 /* ---- Ways to receive ------------------------------------------------------------------------- */
 
-/* Whether the bytes @ask wants go where it wants them without a stop in the queue. */
+/* Whether the bytes @ask wants go where it wants them without a stop in the queue: always when
+ * there is no buffer for them, so that a read that brings its own need not wait for one. */
 static bool goes_direct(const ouro_stream *s, const struct ouro__ask *ask)
 {
-    if (s->in.unread)
-        return false;
+    const struct ouro__buffers *b = s->in.buffers;
     if (ask->how == OURO__READ_EXACT)
-        return ask->size > ouro__buffers_share(s->in.buffers);
-    return ask->how == OURO__READ_SOME && s->opts.no_read_ahead;
+        return ask->size > ouro__buffers_share(b) || !ouro__buffers_free(b);
+    return ask->how == OURO__READ_SOME && (s->opts.no_read_ahead || !ouro__buffers_free(b));
+}
+
+static bool has_room_behind(const struct ouro__incoming *in)
+{
+    return in->first != OURO__NO_BUFFER && in->buffers->pieces[in->last].end < in->buffers->size;
 }
 
 /* How the bytes for the read that waits are best received. */
 static enum ouro__way choose(const ouro_stream *s)
 {
-    if (goes_direct(s, &s->in.reading->ask))
+    const struct ouro__incoming *in = &s->in;
+    if (in->called)
+        return in->buffers->ring ? OURO__ONE : OURO__OWN;
+    if (goes_direct(s, &in->reading->ask))
         return OURO__DIRECT;
-    if (!s->in.buffers->ring)
+    if (!ouro__buffers_free(in->buffers) && has_room_behind(in))
+        return OURO__TAIL;
+    if (!in->buffers->ring)
         return OURO__OWN;
-    return s->is_socket && !s->in.called && !s->opts.no_read_ahead ? OURO__MULTISHOT : OURO__ONE;
+    bool one = !s->is_socket || s->opts.no_read_ahead || ouro__buffers_scarce(in->buffers);
+    return one ? OURO__ONE : OURO__MULTISHOT;
 }
 
 /* Bytes that one buffer may bring: without reading ahead only what the read is sure to want. */
@@ -191,6 +204,15 @@ static uint32_t wanted(const ouro_stream *s)
     return (uint32_t)(missing < n ? missing : n);
 }
 
+static void make_tail(const ouro_stream *s, struct io_uring_sqe *sqe)
+{
+    const struct ouro__buffers *b = s->in.buffers;
+    uint32_t end = b->pieces[s->in.last].end;
+    uint32_t n = wanted(s);
+    sqe->addr = (uintptr_t)(ouro__buffer_at(b, s->in.last) + end);
+    sqe->len = n < b->size - end ? n : b->size - end;
+}
+
 /* A multishot ends by itself when the stream holds its share. */
 static void make_multishot(const ouro_stream *s, struct io_uring_sqe *sqe)
 {
@@ -198,8 +220,6 @@ static void make_multishot(const ouro_stream *s, struct io_uring_sqe *sqe)
     sqe->ioprio = IORING_RECV_MULTISHOT;
     if (s->loop->driver->features & OURO__FEAT_RECVSEND_BUNDLE)
         sqe->ioprio |= OURO__RECVSEND_BUNDLE;
-    if (!b->lent)
-        sqe->ioprio |= IORING_RECVSEND_POLL_FIRST; /* else it would end at once, for nothing */
     if (b->limits) {
         size_t left = ouro__buffers_share(b) - s->in.unread;
         sqe->file_index = (uint32_t)(left > b->size ? left : b->size); /* in its other meaning */
@@ -226,6 +246,15 @@ static void make_poll(struct io_uring_sqe *sqe)
 #endif
 }
 
+/* The kernel is to choose a buffer, and not before there is something to put into it. */
+static void make_choosing(const ouro_stream *s, struct io_uring_sqe *sqe)
+{
+    sqe->flags = IOSQE_BUFFER_SELECT;
+    sqe->buf_group = OURO__STREAM_GROUP;
+    if (s->is_socket && !s->in.called && !s->in.buffers->lent)
+        sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+}
+
 /* Fill in the receive for the way it goes. */
 static void make(const ouro_stream *s, struct io_uring_sqe *sqe)
 {
@@ -240,24 +269,25 @@ static void make(const ouro_stream *s, struct io_uring_sqe *sqe)
     switch ((enum ouro__way)in->way) {
     case OURO__MULTISHOT:
         make_multishot(s, sqe);
+        make_choosing(s, sqe);
         break;
     case OURO__ONE:
         sqe->len = wanted(s);
+        make_choosing(s, sqe);
         break;
     case OURO__OWN:
         sqe->addr = (uintptr_t)ouro__buffer_at(in->buffers, in->own);
         sqe->len = wanted(s);
         break;
+    case OURO__TAIL:
+        make_tail(s, sqe);
+        break;
     case OURO__DIRECT:
         make_direct(s, sqe);
-        return;
+        break;
     case OURO__POLL:
         make_poll(sqe);
-        return;
-    }
-    if (in->buffers->ring) {
-        sqe->flags = IOSQE_BUFFER_SELECT;
-        sqe->buf_group = OURO__STREAM_GROUP;
+        break;
     }
 }
 
@@ -294,6 +324,13 @@ static void tidy(ouro_stream *s)
     }
 }
 
+/* What comes next goes behind what is in the queue. */
+static void empty_into(ouro_stream *s, struct ouro__ask *ask)
+{
+    if (s->in.unread)
+        ask->done += ouro__incoming_take(s, ask->buf + ask->done, ask->size - ask->done);
+}
+
 static int start_as(ouro_stream *s, enum ouro__way way)
 {
     struct ouro__incoming *in = &s->in;
@@ -301,6 +338,8 @@ static int start_as(ouro_stream *s, enum ouro__way way)
     in->cancelled = false;
     if (way == OURO__OWN)
         in->own = ouro__buffer_take(in->buffers);
+    else if (way == OURO__DIRECT)
+        empty_into(s, &in->reading->ask);
     make(s, &in->op.sqe);
     int rc = ouro__op_start_idle(s->loop, &in->op);
     if (rc < 0)
@@ -323,12 +362,10 @@ int ouro__incoming_want(ouro_stream *s)
     if (ouro__op_live(&in->op) || ouro__linked(&in->turn))
         return 0;
     enum ouro__way way = choose(s);
-    bool needs_one = way == OURO__OWN && !in->buffers->spare;
-    if (way != OURO__DIRECT && (needs_one || !ouro__list_empty(&in->buffers->waiting))) {
-        stand_in_line(s, false);
-        return 0;
-    }
-    return start_as(s, way);
+    if (way != OURO__OWN || in->buffers->spare)
+        return start_as(s, way);
+    stand_in_line(s, false);
+    return 0;
 }
 
 bool ouro__incoming_cancel(ouro_stream *s)
@@ -352,6 +389,9 @@ static void arrived(ouro_stream *s, uint32_t n, uint32_t flags)
     in->receives++;
     if (in->way == OURO__DIRECT) {
         in->reading->ask.done += n;
+    } else if (in->way == OURO__TAIL) {
+        in->buffers->pieces[in->last].end += n;
+        in->unread += n;
     } else if (in->way == OURO__OWN) {
         uint16_t id = in->own;
         in->own = OURO__NO_BUFFER;
@@ -379,15 +419,15 @@ static int look_into(ouro_stream *s, int rc, bool called)
     switch (rc) {
     case -ENOBUFS:
         ouro__buffers_dry(in->buffers);
-        if (!in->reading)
+        if (!in->reading || ouro__buffers_free(in->buffers) || choose(s) == OURO__DIRECT ||
+            choose(s) == OURO__TAIL)
             return 0;
         stand_in_line(s, called);
         return 1;
     case -EAGAIN:
-        /* Called for nothing; or this is a pipe in non-blocking mode. */
-        if (!in->reading)
-            return 0;
-        rc = start_as(s, s->is_socket ? choose(s) : OURO__POLL);
+        if (!in->reading || s->is_socket)
+            return 0;                 /* it was called for nothing */
+        rc = start_as(s, OURO__POLL); /* a pipe in non-blocking mode */
         return rc < 0 ? rc : 1;
     case -EINTR:
         return 0;
@@ -432,6 +472,8 @@ static void complete(ouro_loop *loop, struct ouro__op *op, int32_t res, uint32_t
         arrived(s, (uint32_t)res, flags);
     else
         nothing_arrived(s, flags);
+    if (in->shut)
+        drop_queue(s);
     if (!(flags & IORING_CQE_F_MORE)) {
         rc = ended(s, res);
     } else if (in->unread >= ouro__buffers_share(in->buffers) && !in->cancelled) {
@@ -500,9 +542,11 @@ void ouro__incoming_drop(ouro_stream *s)
 void ouro__incoming_shut(ouro_stream *s)
 {
     struct ouro__incoming *in = &s->in;
+    in->shut = true;
     in->over = true;
     in->error = 0;
-    drop_queue(s);
-    if (ouro__incoming_recall(s) || in->way != OURO__DIRECT)
+    if (ouro__incoming_recall(s))
+        drop_queue(s);
+    if (in->reading && !ouro__op_live(&in->op))
         ouro__reading_go_on(s);
 }

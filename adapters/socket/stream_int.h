@@ -27,6 +27,7 @@ enum ouro__way {
     OURO__MULTISHOT, /* again and again, into buffers that the kernel chooses */
     OURO__ONE,       /* once, into one that it chooses */
     OURO__OWN,       /* once, into one that we have chosen */
+    OURO__TAIL,      /* once, behind what is in the last one of the queue */
     OURO__DIRECT,    /* once, to where the reader wants them */
     OURO__POLL,      /* not yet: a pipe in non-blocking mode has to be waited for */
 };
@@ -46,6 +47,7 @@ struct ouro__incoming {
     uint8_t way;    /* enum ouro__way, of the receive under way */
     bool called;    /* it was in line, and is to take one buffer */
     bool cancelled; /* by us */
+    bool shut;      /* what comes is dropped */
     bool over;      /* no more will come, because of: */
     int error;      /* 0: it is the end */
     int stopped;    /* what a read ends with that the kernel was to fill */
@@ -95,6 +97,12 @@ bool ouro__incoming_is_quiet(const ouro_stream *s);
 
 /* Quiet, and stopped: give back buffers and memory. */
 void ouro__incoming_drop(ouro_stream *s);
+
+/* The queue is being added to by the kernel: nothing may be taken from it before that has ended. */
+static inline bool ouro__incoming_is_filling(const struct ouro__incoming *in)
+{
+    return in->way == OURO__TAIL && ouro__op_live(&in->op);
+}
 
 /* The direction is shut down: what has not been read is dropped, reads return 0. */
 void ouro__incoming_shut(ouro_stream *s);
