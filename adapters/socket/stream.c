@@ -12,6 +12,7 @@
  *
  * How it fails: only in the making. Closing allocates nothing, but for the future to wait for it.
  */
+#include "listener_int.h"
 #include "stream_int.h"
 
 #include <limits.h>
@@ -37,9 +38,11 @@ static void stream_unref(ouro_stream *s)
 
 static void let_go_of_fd(ouro_stream *s)
 {
-    if (s->fd >= 0)
-        s->loop->driver->ops->close_fd(s->loop->driver, s->fd);
+    if (s->fd < 0)
+        return;
+    s->loop->driver->ops->close_fd(s->loop->driver, s->fd);
     s->fd = -1;
+    ouro__listeners_retry(s->loop);
 }
 
 /* Nothing is in the kernel any more. */
@@ -56,16 +59,14 @@ static void closed(ouro_stream *s)
 
 static bool is_quiet(const ouro_stream *s)
 {
-    return ouro__incoming_is_quiet(s) && ouro__outgoing_is_quiet(s);
+    return ouro__incoming_is_quiet(s) && ouro__outgoing_is_quiet(s) && ouro__list_empty(&s->passes);
 }
 
 static bool is_busy(const ouro_stream *s)
 {
     return s->in.reading || ouro__incoming_unread(s) || ouro__outgoing_unsent(s) ||
-           !ouro__outgoing_is_quiet(s);
+           !ouro__outgoing_is_quiet(s) || !ouro__list_empty(&s->passes);
 }
-
-static void begin_close(ouro_stream *s);
 
 /* What was received ahead has come back: the first who wants the descriptor has it, if it can be
  * had. */
@@ -79,7 +80,7 @@ static void hand_out(ouro_stream *s)
     s->fd = -1;
     s->loop->ops.live_fds++;
     ouro__serve(s->taking.first, fd);
-    begin_close(s);
+    ouro__stream_begin_close(s);
 }
 
 void ouro__stream_op_ended(ouro_stream *s)
@@ -91,7 +92,7 @@ void ouro__stream_op_ended(ouro_stream *s)
         hand_out(s);
 }
 
-static void begin_close(ouro_stream *s)
+void ouro__stream_begin_close(ouro_stream *s)
 {
     if (s->state != OURO__STREAM_OPEN)
         return;
@@ -100,6 +101,7 @@ static void begin_close(ouro_stream *s)
     ouro__serve_all(&s->taking, -EBADF);
     ouro__incoming_stop(s, -EBADF);
     ouro__outgoing_stop(s, -EBADF);
+    ouro__passes_stop(s);
     ouro__stream_op_ended(s);
     stream_unref(s);
 }
@@ -113,7 +115,7 @@ static void cut(struct ouro__tie *tie, ouro_loop *loop, bool quietly)
     }
     s->cut = true;
     if (!quietly) {
-        begin_close(s);
+        ouro__stream_begin_close(s);
         return;
     }
     s->state = OURO__STREAM_CLOSED;
@@ -148,8 +150,7 @@ static int examine(int fd, bool *ret_is_socket)
     return S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode) ? 0 : -EOPNOTSUPP;
 }
 
-/* 0 and what @opts come to, or -EINVAL. */
-static int settle_options(const ouro_stream_options *opts, ouro_stream_options *ret_opts)
+int ouro__stream_settle_options(const ouro_stream_options *opts, ouro_stream_options *ret_opts)
 {
     *ret_opts = opts ? *opts : (ouro_stream_options){0};
     if (!ret_opts->high_water)
@@ -161,18 +162,9 @@ static int settle_options(const ouro_stream_options *opts, ouro_stream_options *
     return ret_opts->low_water <= ret_opts->high_water ? 0 : -EINVAL;
 }
 
-int ouro_stream_new(int fd, const ouro_stream_options *opts, ouro_stream **ret_stream)
+int ouro__stream_make(ouro_loop *loop, int fd, bool is_socket, const ouro_stream_options *opts,
+                      ouro_stream **ret_stream)
 {
-    ouro_loop *loop;
-    ouro_stream_options all;
-    bool is_socket;
-    int rc = ret_stream ? ouro__loop_for_wait(&loop) : -EINVAL;
-    if (rc == 0)
-        rc = settle_options(opts, &all);
-    if (rc == 0)
-        rc = examine(fd, &is_socket);
-    if (rc < 0)
-        return rc;
     ouro_stream *s = ouro__alloc(sizeof(*s));
     if (!s)
         return -ENOMEM;
@@ -182,9 +174,10 @@ int ouro_stream_new(int fd, const ouro_stream_options *opts, ouro_stream **ret_s
     s->refs = 2;
     s->fd = fd;
     s->is_socket = is_socket;
-    s->opts = all;
+    s->opts = *opts;
+    ouro__list_init(&s->passes);
     ouro__incoming_init(s);
-    rc = ouro__outgoing_init(s);
+    int rc = ouro__outgoing_init(s);
     if (rc < 0) {
         ouro__release(s);
         return rc;
@@ -193,6 +186,19 @@ int ouro_stream_new(int fd, const ouro_stream_options *opts, ouro_stream **ret_s
     ouro__tie(loop, &s->tie);
     *ret_stream = s;
     return 0;
+}
+
+int ouro_stream_new(int fd, const ouro_stream_options *opts, ouro_stream **ret_stream)
+{
+    ouro_loop *loop;
+    ouro_stream_options all;
+    bool is_socket;
+    int rc = ret_stream ? ouro__loop_for_wait(&loop) : -EINVAL;
+    if (rc == 0)
+        rc = ouro__stream_settle_options(opts, &all);
+    if (rc == 0)
+        rc = examine(fd, &is_socket);
+    return rc < 0 ? rc : ouro__stream_make(loop, fd, is_socket, &all, ret_stream);
 }
 
 /* ---- The handle ------------------------------------------------------------------------------ */
@@ -222,7 +228,7 @@ ouro_future *ouro_stream_close(ouro_stream *s)
     int rc = check_handle(s);
     if (rc < 0)
         return ouro__failed(rc);
-    begin_close(s);
+    ouro__stream_begin_close(s);
     if (s->state == OURO__STREAM_CLOSED)
         return ouro_ready(0);
     struct ouro__waiter w = {.kind = &close_kind, .of = s};
@@ -238,7 +244,7 @@ int ouro_stream_abort(ouro_stream *s)
     const struct linger none = {.l_onoff = 1, .l_linger = 0};
     if (s->fd >= 0 && s->is_socket)
         setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
-    begin_close(s);
+    ouro__stream_begin_close(s);
     return 0;
 }
 
@@ -247,7 +253,7 @@ ouro_stream *ouro_stream_free(ouro_stream *s)
     if (!s || check_handle(s) == -EXDEV)
         return NULL;
     if (!ouro__loop_forked(s->loop))
-        begin_close(s);
+        ouro__stream_begin_close(s);
     stream_unref(s);
     return NULL;
 }
@@ -257,6 +263,16 @@ int ouro_stream_fd(const ouro_stream *s)
     if (!s)
         return -EINVAL;
     return s->fd >= 0 && s->state == OURO__STREAM_OPEN ? s->fd : -EBADF;
+}
+
+int ouro__stream_give_up(ouro_stream *s)
+{
+    if (s->state != OURO__STREAM_OPEN || is_busy(s) || !ouro__incoming_is_quiet(s))
+        return -EBUSY;
+    int fd = s->fd;
+    s->fd = -1;
+    ouro__stream_begin_close(s);
+    return fd;
 }
 
 static const struct ouro__wait_kind take_kind = {.name = "descriptor of a stream"};
@@ -286,6 +302,7 @@ int ouro_stream_stats_get(const ouro_stream *s, ouro_stream_stats *ret_stats)
         .sends = s->out.sends,
         .parked = s->in.parked,
         .paused = s->in.paused,
+        .zero_copies = s->out.zero_copies,
         .unread = ouro__incoming_unread(s),
         .unsent = ouro__outgoing_unsent(s),
     };

@@ -32,14 +32,35 @@ static const char *signal_text(int number)
     return text ? text : "real-time signal";
 }
 
+/* A code of our own; NULL: another. */
+static const char *own_text(int64_t rc)
+{
+    switch (-rc) {
+    case OURO_ECHILDCANCELLED:
+        return "a future waited for was cancelled by somebody else";
+    case OURO_EWORKEREXIT:
+        return "a worker process exited without having answered";
+    case OURO_ENONAME:
+        return "there is no host of that name";
+    case OURO_ENOADDRESS:
+        return "the host has no address of that family";
+    case OURO_ENOSERVICE:
+        return "there is no service of that name";
+    case OURO_ETRYAGAIN:
+        return "no name server has answered";
+    case OURO_ERESOLVER:
+        return "the name server failed";
+    default:
+        return NULL;
+    }
+}
+
 const char *ouro_strerror(int64_t rc)
 {
     if (rc >= 0)
         return "success";
-    if (rc == -OURO_ECHILDCANCELLED)
-        return "a future waited for was cancelled by somebody else";
-    if (rc == -OURO_EWORKEREXIT)
-        return "a worker process exited without having answered";
+    if (own_text(rc))
+        return own_text(rc);
     if (ouro_signal_of(rc))
         return signal_text(ouro_signal_of(rc));
     const char *text = rc >= -INT_MAX ? strerrordesc_np((int)-rc) : NULL;

@@ -61,11 +61,12 @@ static void open_lanes(void)
     }
 }
 
-static void end_lanes(void)
+/* What still waits is for nobody: a job that somebody awaits would keep its loop from closing. */
+static void end_lanes(struct ouro__link *unwanted)
 {
     for (size_t i = 0; i < LANES; i++) {
         pthread_mutex_lock(&lanes[i].lock);
-        assert(ouro__list_empty(&lanes[i].waiting)); /* such a job's future would be pending */
+        ouro__pool_empty(&lanes[i], unwanted);
         ouro__pool_end_threads(&lanes[i]);
         pthread_mutex_unlock(&lanes[i].lock);
     }
@@ -88,10 +89,13 @@ void ouro__lanes_leave(ouro_loop *loop)
 {
     if (!loop->uses_lanes)
         return;
+    struct ouro__link unwanted;
+    ouro__list_init(&unwanted);
     pthread_mutex_lock(&lock);
     if (--loops == 0)
-        end_lanes();
+        end_lanes(&unwanted);
     pthread_mutex_unlock(&lock);
+    ouro__jobs_deliver(&unwanted);
     loop->uses_lanes = false;
 }
 

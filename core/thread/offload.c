@@ -202,9 +202,9 @@ const char *ouro__job_name(const ouro_future *f)
 /* ---- Starting -------------------------------------------------------------------------------- */
 
 static struct ouro__pool_job *job_new(ouro_loop *loop, ouro_task_fn *fn, void *arg,
-                                      const ouro_offload_options *opts)
+                                      const ouro_offload_options *opts,
+                                      const struct ouro__locals *locals)
 {
-    const struct ouro__locals *locals = ouro__locals_current(loop);
     size_t local_count = ouro__locals_count(locals);
     struct ouro__pool_job *job = ouro__alloc(sizeof(*job) +
                                              local_count * sizeof(struct ouro__binding));
@@ -267,7 +267,7 @@ static ouro_future *offload(ouro_task_fn *fn, void *arg, const ouro_offload_opti
     int rc = check(fn, opts, &loop);
     if (rc < 0)
         return ouro__failed(rc);
-    struct ouro__pool_job *job = job_new(loop, fn, arg, opts);
+    struct ouro__pool_job *job = job_new(loop, fn, arg, opts, ouro__locals_current(loop));
     if (!job)
         return ouro__failed(-ENOMEM);
     rc = submit(loop, job, &f);
@@ -289,4 +289,17 @@ ouro_future *ouro_offload_with(ouro_task_fn *fn, void *arg, const ouro_offload_o
 ouro_future *ouro_offload(ouro_task_fn *fn, void *arg)
 {
     return ouro_offload_with(fn, arg, NULL);
+}
+
+int ouro__lane_run(ouro_loop *loop, ouro_lane lane, ouro_task_fn *fn, void *arg,
+                   ouro_free_fn *arg_free)
+{
+    const ouro_offload_options opts = {.lane = lane, .arg_free = arg_free};
+    struct ouro__pool_job *job = job_new(loop, fn, arg, &opts, NULL);
+    if (!job)
+        return -ENOMEM;
+    int rc = ouro__pool_submit(job->pool, job);
+    if (rc < 0)
+        job_discard(job);
+    return rc;
 }

@@ -135,6 +135,12 @@ void ouro__lanes_in_child(void);
 
 /* ---- offload.c ------------------------------------------------------------------------------- */
 
+/* Run @fn on a lane, for nobody's future: no cancel reaches it, no loop waits for it. @arg_free is
+ * called as in ouro_offload_with(); without @fn having run, if the last loop closes first. 0, or
+ * -ENOMEM, -EAGAIN, and @arg stays the caller's. */
+int ouro__lane_run(ouro_loop *loop, ouro_lane lane, ouro_task_fn *fn, void *arg,
+                   ouro_free_fn *arg_free);
+
 /* Run it on this thread. */
 void ouro__job_run(struct ouro__pool_job *job);
 

@@ -16,6 +16,16 @@
 #define OURO_ECHILDCANCELLED 5001
 /** A worker process exited without having answered (-5002). */
 #define OURO_EWORKEREXIT 5002
+/** There is no host of that name (-5003). */
+#define OURO_ENONAME 5003
+/** The host is known, but has no address of the wanted family (-5004). */
+#define OURO_ENOADDRESS 5004
+/** There is no service of that name (-5005). */
+#define OURO_ENOSERVICE 5005
+/** No name server has answered; it may do so later (-5006). */
+#define OURO_ETRYAGAIN 5006
+/** The name server failed, or the system's resolver (-5007). */
+#define OURO_ERESOLVER 5007
 /** A process was killed by signal @p number, or crashed with it (-5100 - number). */
 #define OURO_ESIGNALED(number) (5100 + (number))
 
@@ -62,7 +72,9 @@ typedef enum ouro_report_kind {
     OURO_REPORT_WRONG_THREAD,   /**< an object was released, in debug mode also used, by a thread
                                        that does not own it; reported there */
     OURO_REPORT_CYCLE,          /**< debug: tasks wait for each other in a ring */
-    OURO_REPORT_STACK           /**< debug, at close: the deepest that any task's stack went */
+    OURO_REPORT_STACK,          /**< debug, at close: the deepest that any task's stack went */
+    OURO_REPORT_OVERLOAD        /**< a listener has paused: no descriptors or no memory are left for
+                                       what wants to connect */
 } ouro_report_kind;
 
 /** One report. Everything in it is borrowed for the time of the handler's call. */
