@@ -9,10 +9,10 @@
  * memory, a read can be cancelled at any time, what nobody reads stays in the kernel, and a burst
  * comes in one piece, which is cheaper by half than many small buffers that the kernel chooses.
  *
- * `readable` is what is known: it is set by the poll and cleared by a receive that finds nothing, or
- * on TCP finds less than it has room for. That is not enough when the poll told of more than bytes,
- * since the end and urgent data come without a word of their own; nor on Unix sockets, where a
- * receive stops at descriptors that were passed.
+ * `readable` is what is known: it is set by the poll, and cleared by a receive that finds nothing, or
+ * less than it has room for. That last is not enough when the poll told of more than bytes, since
+ * the end and urgent data come without a word of their own; nor where a receive stops at what was
+ * passed along with the bytes.
  *
  * What can be neither polled nor received from without waiting, as files and terminals, is read by
  * the ring, into a buffer of the loop's.
@@ -144,25 +144,48 @@ static size_t note(ouro_stream *s, ssize_t rc)
     return 0;
 }
 
-/* Receive without waiting. Returns the bytes it brought. */
+/* The three ways to receive without waiting. Each returns the bytes, or -1 and errno, and says
+ * whether a short receive has left nothing behind. */
+
+static ssize_t from_socket(const ouro_stream *s, void *to, size_t n, bool *ret_all)
+{
+    *ret_all = s->in.short_is_all;
+    return recv(s->fd, to, n, MSG_DONTWAIT);
+}
+
+/* A receive stops where descriptors or credentials were passed, and says that they were cut off. */
+static ssize_t from_unix(const ouro_stream *s, void *to, size_t n, bool *ret_all)
+{
+    struct iovec part = {to, n};
+    struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
+    ssize_t rc = recvmsg(s->fd, &msg, MSG_DONTWAIT);
+    *ret_all = !(msg.msg_flags & MSG_CTRUNC);
+    return rc;
+}
+
+static ssize_t from_pipe(const ouro_stream *s, void *to, size_t n, bool *ret_all)
+{
+    const struct iovec part = {to, n};
+    *ret_all = false;
+    return preadv2(s->fd, &part, 1, -1, RWF_NOWAIT);
+}
+
+/* Returns the bytes it brought. */
 static size_t receive_to(ouro_stream *s, unsigned char *to, size_t n)
 {
     struct ouro__incoming *in = &s->in;
+    bool all;
     if (n > MOST_AT_ONCE)
         n = MOST_AT_ONCE;
-    ssize_t rc;
-    if (s->is_socket) {
-        rc = recv(s->fd, to, n, MSG_DONTWAIT);
-    } else {
-        const struct iovec part = {to, n};
-        rc = preadv2(s->fd, &part, 1, -1, RWF_NOWAIT);
-        if (rc < 0 && errno == EOPNOTSUPP) {
-            in->by_ring = true;
-            return 0;
-        }
+    ssize_t rc = in->is_unix    ? from_unix(s, to, n, &all)
+                 : s->is_socket ? from_socket(s, to, n, &all)
+                                : from_pipe(s, to, n, &all);
+    if (rc < 0 && errno == EOPNOTSUPP && !s->is_socket) {
+        in->by_ring = true; /* an old kernel */
+        return 0;
     }
     size_t brought = note(s, rc < 0 ? -errno : rc);
-    if (brought < n && in->short_is_all && !in->wary)
+    if (brought < n && all && !in->wary)
         in->readable = false;
     return brought;
 }
@@ -402,12 +425,12 @@ static void complete(ouro_loop *loop, struct ouro__op *op, int32_t res, uint32_t
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
-static bool is_tcp(int fd)
+static int domain_of(int fd)
 {
-    int domain = 0;
+    int domain = AF_UNSPEC;
     socklen_t size = sizeof(domain);
     getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
-    return domain == AF_INET || domain == AF_INET6;
+    return domain;
 }
 
 static bool is_pipe(int fd)
@@ -426,7 +449,9 @@ void ouro__incoming_init(ouro_stream *s)
     in->lent = OURO__NO_BUFFER;
     in->own = OURO__NO_BUFFER;
     in->readable = true; /* often something has come by the first read */
-    in->short_is_all = s->is_socket && is_tcp(s->fd);
+    int domain = s->is_socket ? domain_of(s->fd) : AF_UNSPEC;
+    in->is_unix = domain == AF_UNIX;
+    in->short_is_all = domain == AF_INET || domain == AF_INET6;
     in->by_ring = !s->is_socket && !is_pipe(s->fd);
 }
 

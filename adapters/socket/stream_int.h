@@ -34,12 +34,13 @@ struct ouro__incoming {
     size_t unread;                 /* bytes in the queue */
     uint16_t first;                /* of the queue; OURO__NO_BUFFER: it is empty */
     uint16_t last;
-    uint16_t lent;     /* by ouro_stream_next() */
-    uint16_t own;      /* that the ring reads into; OURO__NO_BUFFER: it does not */
-    uint8_t unheard;   /* times the poll has told, and nobody has read */
-    bool by_ring;      /* it is no socket or pipe */
-    bool readable;     /* as far as we know */
-    bool short_is_all; /* a receive that leaves room has left nothing behind, */
+    uint16_t lent;   /* by ouro_stream_next() */
+    uint16_t own;    /* that the ring reads into; OURO__NO_BUFFER: it does not */
+    uint8_t unheard; /* times the poll has told, and nobody has read */
+    bool by_ring;    /* it is no socket or pipe */
+    bool readable;   /* as far as we know */
+    bool is_unix;
+    bool short_is_all; /* a receive that leaves room has left nothing behind: TCP's, */
     bool wary;         /* but for this stream that is not sure any more */
     bool cancelled;    /* the operation, by us */
     bool shut;         /* what comes is dropped */
