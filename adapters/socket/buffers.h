@@ -5,10 +5,10 @@
 /*
  * Buffers that the streams of a loop receive into.
  *
- * A stream takes one when there are bytes for it, so that one that waits has none, and gives it back
- * when they have been read. The one that came back last is the next to be used: it is in the cache,
- * and however many there may be, only as many are ever touched as were needed at one time. When
- * there are none, streams stand in line, and are called, oldest first, as they come back.
+ * A stream takes one when there are bytes for it, so that one that waits has none, and gives it
+ * back when they have been read. The one that came back last is the next to be used: it is in the
+ * cache, and however many there may be, only as many are ever touched as were needed at one time.
+ * When there are none, streams stand in line, and are called, oldest first, as they come back.
  */
 
 #include "loop_int.h"

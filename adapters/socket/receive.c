@@ -9,10 +9,10 @@
  * memory, a read can be cancelled at any time, what nobody reads stays in the kernel, and a burst
  * comes in one piece, which is cheaper by half than many small buffers that the kernel chooses.
  *
- * `readable` is what is known: it is set by the poll, and cleared by a receive that finds nothing, or
- * less than it has room for. That last is not enough when the poll told of more than bytes, since
- * the end and urgent data come without a word of their own; nor where a receive stops at what was
- * passed along with the bytes.
+ * `readable` is what is known: it is set by the poll, and cleared by a receive that finds nothing,
+ * or less than it has room for. That last is not enough when the poll told of more than bytes,
+ * since the end and urgent data come without a word of their own; nor where a receive stops at what
+ * was passed along with the bytes.
  *
  * What can be neither polled nor received from without waiting, as files and terminals, is read by
  * the ring, into a buffer of the loop's.

@@ -23,11 +23,11 @@
  *     ouro_stream_free(s);
  *
  * Reading: one at a time, a second is -EBUSY. What the peer has sent waits in the stream or in the
- * kernel, so a read that is cancelled, or times out, loses nothing: the next one finds it. Bytes are
- * received when a read wants them, straight into its buffer where that is large; what a stream has
- * to keep, or lends, is in buffers that all streams of a loop share, see ouro_stream_buffers_set().
- * A stream that waits has none of them, and one that nobody reads from leaves all to the kernel,
- * which tells the peer to slow down.
+ * kernel, so a read that is cancelled, or times out, loses nothing: the next one finds it. Bytes
+ * are received when a read wants them, straight into its buffer where that is large; what a stream
+ * has to keep, or lends, is in buffers that all streams of a loop share, see
+ * ouro_stream_buffers_set(). A stream that waits has none of them, and one that nobody reads from
+ * leaves all to the kernel, which tells the peer to slow down.
  *
  * Writing: any number at a time; each is written whole, in the order of the calls, and settles when
  * the kernel has all of it. A write that fails or is cancelled half-way says how much went out by
@@ -79,9 +79,9 @@ typedef struct ouro_stream_stats {
  * How the streams of a loop share buffers. Zero is the default of every field.
  *
  * A stream takes one when bytes are there that have to be kept together, as a line or a record, or
- * that are lent; it has none while it waits for the first of them. When all are taken, streams stand
- * in line, and get one each, oldest first, as they come back. A read that just wants bytes, or so
- * many of them, has a buffer of its own and never stands in line.
+ * that are lent; it has none while it waits for the first of them. When all are taken, streams
+ * stand in line, and get one each, oldest first, as they come back. A read that just wants bytes,
+ * or so many of them, has a buffer of its own and never stands in line.
  */
 typedef struct ouro_stream_buffers {
     unsigned count; /**< how many; 2 to 32768. Default: 1024. Memory is touched only for as many as
@@ -164,8 +164,8 @@ ouro_future *ouro_stream_read(ouro_stream *s, void *buf, size_t size) OURO_NODIS
  * Read exactly so much.
  *
  * What a stream may hold (see ouro_stream_buffers) is taken at once or not at all. More than that,
- * or when there are no buffers left, goes to @p buf as it comes; if it breaks off, ouro_stream_got()
- * says how much of it came.
+ * or when there are no buffers left, goes to @p buf as it comes; if it breaks off,
+ * ouro_stream_got() says how much of it came.
  *
  * @param s     Borrowed.
  * @param buf   Lent until the future settles; if it fails, what is in it is undefined beyond that.
@@ -195,8 +195,8 @@ int64_t ouro_stream_got(const ouro_stream *s);
  * @param delimiter_size  Bytes of it, 1 or more.
  * @return A future, never NULL: the number of bytes in @p buf, the delimiter included; -EMSGSIZE
  *         when it is not in the first @p size bytes, or in as many as the stream may hold, which
- *         stay in the stream, and -ENODATA when the stream ends before it, likewise; -EINVAL also for a delimiter longer than @p size;
- *         else as ouro_stream_read().
+ *         stay in the stream, and -ENODATA when the stream ends before it, likewise; -EINVAL
+ *         also for a delimiter longer than @p size; else as ouro_stream_read().
  * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_stream_read_until(ouro_stream *s, void *buf, size_t size, const void *delimiter,
@@ -209,8 +209,8 @@ ouro_future *ouro_stream_read_until(ouro_stream *s, void *buf, size_t size, cons
  * @param buf   Lent until the future settles.
  * @param size  Bytes of room, 2 or more: one is for the zero.
  * @return A future, never NULL: the length of the line, the newline included; the last one may have
- *         none. 0 the stream has ended. -EMSGSIZE the line does not fit, or is more than the stream may hold,
- *         and stays in the stream; else as ouro_stream_read().
+ *         none. 0 the stream has ended. -EMSGSIZE the line does not fit, or is more than
+ *         the stream may hold, and stays in the stream; else as ouro_stream_read().
  * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_stream_read_line(ouro_stream *s, char *buf, size_t size) OURO_NODISCARD;
@@ -418,8 +418,8 @@ int ouro_stream_local(const ouro_stream *s, ouro_address *ret_address);
  *
  * @param s  Borrowed.
  * @return A future, never NULL: the descriptor; -EBUSY (something is pending, or was received and
- *         not read: read that first, or see no_read_ahead), -ECANCELED (the stream goes on), -EBADF, -ENOMEM, -EINVAL,
- *         -EXDEV, -ECHILD, -ESHUTDOWN.
+ *         not read: read that first, or see no_read_ahead), -ECANCELED (the
+ *         stream goes on), -EBADF, -ENOMEM, -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN.
  * @owns the caller closes the descriptor; one that nobody takes is closed.
  * @thread Loop thread only.
  */
