@@ -218,7 +218,7 @@ KernelTest(connect, fast_open_is_connected_at_once)
 KernelTest(connect, nobody_there_is_refused_and_named)
 {
     ouro_address at;
-    char want[128];
+    char want[OURO_ADDRESS_TEXT + 64];
     int fd = refusing(&at);
     ouro_future *f = ouro_connect(printed(&at), NULL);
     check_eq(ouro_await(ouro_ref(f)), -ECONNREFUSED);
@@ -382,7 +382,7 @@ KernelTest(connect, families_take_turns_and_every_error_is_told)
     four[3] = address("224.0.0.1:7"); /* nobody can be connected to a group */
     ouro_future *f = ouro_connect_to(four, 4, NULL);
     check_eq(ouro_await(ouro_ref(f)), -ECONNREFUSED);
-    char text[512], p[4][64];
+    char text[4 * OURO_ADDRESS_TEXT + 128], p[4][OURO_ADDRESS_TEXT];
     for (size_t i = 0; i < 4; i++)
         snprintf(p[i], sizeof p[i], "%s", printed(&four[i]));
     snprintf(text, sizeof text,
