@@ -59,16 +59,14 @@ static void closed(ouro_stream *s)
 
 static bool is_quiet(const ouro_stream *s)
 {
-    return ouro__incoming_is_quiet(s) && ouro__outgoing_is_quiet(s);
+    return ouro__incoming_is_quiet(s) && ouro__outgoing_is_quiet(s) && ouro__list_empty(&s->passes);
 }
 
 static bool is_busy(const ouro_stream *s)
 {
     return s->in.reading || ouro__incoming_unread(s) || ouro__outgoing_unsent(s) ||
-           !ouro__outgoing_is_quiet(s);
+           !ouro__outgoing_is_quiet(s) || !ouro__list_empty(&s->passes);
 }
-
-static void begin_close(ouro_stream *s);
 
 /* What was received ahead has come back: the first who wants the descriptor has it, if it can be
  * had. */
@@ -82,7 +80,7 @@ static void hand_out(ouro_stream *s)
     s->fd = -1;
     s->loop->ops.live_fds++;
     ouro__serve(s->taking.first, fd);
-    begin_close(s);
+    ouro__stream_begin_close(s);
 }
 
 void ouro__stream_op_ended(ouro_stream *s)
@@ -94,7 +92,7 @@ void ouro__stream_op_ended(ouro_stream *s)
         hand_out(s);
 }
 
-static void begin_close(ouro_stream *s)
+void ouro__stream_begin_close(ouro_stream *s)
 {
     if (s->state != OURO__STREAM_OPEN)
         return;
@@ -103,6 +101,7 @@ static void begin_close(ouro_stream *s)
     ouro__serve_all(&s->taking, -EBADF);
     ouro__incoming_stop(s, -EBADF);
     ouro__outgoing_stop(s, -EBADF);
+    ouro__passes_stop(s);
     ouro__stream_op_ended(s);
     stream_unref(s);
 }
@@ -116,7 +115,7 @@ static void cut(struct ouro__tie *tie, ouro_loop *loop, bool quietly)
     }
     s->cut = true;
     if (!quietly) {
-        begin_close(s);
+        ouro__stream_begin_close(s);
         return;
     }
     s->state = OURO__STREAM_CLOSED;
@@ -176,6 +175,7 @@ int ouro__stream_make(ouro_loop *loop, int fd, bool is_socket, const ouro_stream
     s->fd = fd;
     s->is_socket = is_socket;
     s->opts = *opts;
+    ouro__list_init(&s->passes);
     ouro__incoming_init(s);
     int rc = ouro__outgoing_init(s);
     if (rc < 0) {
@@ -228,7 +228,7 @@ ouro_future *ouro_stream_close(ouro_stream *s)
     int rc = check_handle(s);
     if (rc < 0)
         return ouro__failed(rc);
-    begin_close(s);
+    ouro__stream_begin_close(s);
     if (s->state == OURO__STREAM_CLOSED)
         return ouro_ready(0);
     struct ouro__waiter w = {.kind = &close_kind, .of = s};
@@ -244,7 +244,7 @@ int ouro_stream_abort(ouro_stream *s)
     const struct linger none = {.l_onoff = 1, .l_linger = 0};
     if (s->fd >= 0 && s->is_socket)
         setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
-    begin_close(s);
+    ouro__stream_begin_close(s);
     return 0;
 }
 
@@ -253,7 +253,7 @@ ouro_stream *ouro_stream_free(ouro_stream *s)
     if (!s || check_handle(s) == -EXDEV)
         return NULL;
     if (!ouro__loop_forked(s->loop))
-        begin_close(s);
+        ouro__stream_begin_close(s);
     stream_unref(s);
     return NULL;
 }
@@ -271,7 +271,7 @@ int ouro__stream_give_up(ouro_stream *s)
         return -EBUSY;
     int fd = s->fd;
     s->fd = -1;
-    begin_close(s);
+    ouro__stream_begin_close(s);
     return fd;
 }
 
@@ -302,6 +302,7 @@ int ouro_stream_stats_get(const ouro_stream *s, ouro_stream_stats *ret_stats)
         .sends = s->out.sends,
         .parked = s->in.parked,
         .paused = s->in.paused,
+        .zero_copies = s->out.zero_copies,
         .unread = ouro__incoming_unread(s),
         .unsent = ouro__outgoing_unsent(s),
     };

@@ -56,11 +56,41 @@ struct ouro__incoming {
     uint64_t paused;
 };
 
+struct ouro__gather;
+
+/* Copied bytes, those from @at on still to be sent. */
+struct ouro__copies {
+    char *bytes;
+    size_t room;
+    size_t size;
+    size_t at;
+};
+
 /* What goes out: send.c. */
 struct ouro__outgoing {
-    struct ouro__op op; /* the send in flight, if it is live */
+    struct ouro__op op;          /* a send, or what has to be waited for before the next */
+    struct ouro__op *flight;     /* that, or a zero-copy write's own; NULL: none is in flight */
+    struct ouro__gather *gather; /* what it refers to, if it is several pieces */
+    struct ouro__link writes;    /* not all sent, in the order of the calls */
+    struct ouro__link lent;      /* sent without a copy, and the kernel still reads the memory */
+    struct ouro__copies sending; /* put and not sent; while a send is in flight they stay here, */
+    struct ouro__copies filling; /* and what is put meanwhile comes here */
+    uint64_t put;                /* bytes ever put, */
+    uint64_t put_sent;           /* and those of them that were sent */
+    uint64_t written;            /* how much went out of the write that broke off */
+    size_t queued;               /* bytes that writes have still to send */
+    struct ouro__job job;        /* at the end of the turn: send what was put */
+    struct ouro__line draining;  /* who waits for the low-water mark */
+    struct ouro__line shutting;  /* and who for the shutdown */
+    int error;                   /* not 0: nothing goes out any more, and later calls fail so */
+    bool asked;                  /* what is in flight was asked to stop */
+    bool ends;                   /* to be shut down when all is sent */
+    bool shut;                   /* that was done */
+    bool blocks_sigpipe;
+    uint8_t zero_copy; /* enum ouro__zero_copy */
     uint64_t bytes;
     uint64_t sends;
+    uint64_t zero_copies;
 };
 
 struct ouro_stream {
@@ -74,6 +104,7 @@ struct ouro_stream {
     ouro_stream_options opts; /* defaults filled in */
     struct ouro__incoming in;
     struct ouro__outgoing out;
+    struct ouro__link passes;  /* of descriptors, under way */
     struct ouro__line closing; /* who waits for the close */
     struct ouro__line taking;  /* and who for the descriptor */
 };
@@ -95,6 +126,9 @@ int ouro__stream_check(const ouro_stream *s);
 
 /* An operation of @s has completed: if that was the last, go on with what waits for that. */
 void ouro__stream_op_ended(ouro_stream *s);
+
+/* Refuse new work, and close when nothing is in the kernel any more. */
+void ouro__stream_begin_close(ouro_stream *s);
 
 /* receive.c: begin, without receiving anything. */
 void ouro__incoming_init(ouro_stream *s);
@@ -127,5 +161,8 @@ void ouro__outgoing_stop(ouro_stream *s, int rc);
 bool ouro__outgoing_is_quiet(const ouro_stream *s);
 void ouro__outgoing_drop(ouro_stream *s);
 size_t ouro__outgoing_unsent(const ouro_stream *s);
+
+/* pass.c: those under way end with -EBADF. */
+void ouro__passes_stop(ouro_stream *s);
 
 #endif

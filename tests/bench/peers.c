@@ -21,16 +21,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PYTHON "/usr/bin/python3"
-
-enum { STATUS_MISSING = 77, STATUS_NO_PROGRAM = 127, ARGS_MAX = 8 };
+enum { ARGS_MAX = 8 };
 
 extern char **environ;
 
 static char folder[] = "/tmp/ouro-bench-XXXXXX";
 
-/* Run a program to its end. Its exit status; what it printed goes to @text. */
-static int run(const char *const *argv, char *text, size_t size)
+int bench_program(const char *const *argv, char *text, size_t size)
 {
     int ends[2];
     pid_t pid;
@@ -51,7 +48,7 @@ static int run(const char *const *argv, char *text, size_t size)
     close(ends[0]);
     int status;
     if (rc != 0)
-        return STATUS_NO_PROGRAM;
+        return BENCH_NO_PROGRAM;
     if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
         bench_fail("%s was killed", argv[0]);
     return WEXITSTATUS(status);
@@ -62,7 +59,7 @@ static int run(const char *const *argv, char *text, size_t size)
 static void remove_folder(void)
 {
     char text[8];
-    run((const char *[]){"rm", "-r", folder, NULL}, text, sizeof text);
+    bench_program((const char *[]){"rm", "-r", folder, NULL}, text, sizeof text);
 }
 
 static void make_folder(void)
@@ -75,8 +72,7 @@ static void make_folder(void)
     atexit(remove_folder);
 }
 
-/* The program built from @source into @path. 0, or the status of what went wrong. */
-static int build(const char *source, char path[PATH_MAX])
+int bench_build_go(const char *source, char path[PATH_MAX])
 {
     char text[256];
     const char *name = strrchr(source, '/') + 1;
@@ -84,7 +80,8 @@ static int build(const char *source, char path[PATH_MAX])
     snprintf(path, PATH_MAX, "%s/%.*s", folder, (int)strcspn(name, "."), name);
     if (access(path, X_OK) == 0)
         return 0;
-    return run((const char *[]){"go", "build", "-o", path, source, NULL}, text, sizeof text);
+    return bench_program((const char *[]){"go", "build", "-o", path, source, NULL}, text,
+                         sizeof text);
 }
 
 /* ---- Any ------------------------------------------------------------------------------------- */
@@ -99,8 +96,8 @@ static int is_go(const char *source)
 static double figure(const struct bench_peer *peer, const char *const *argv)
 {
     char text[256], *end;
-    int status = run(argv, text, sizeof text);
-    if (status == STATUS_MISSING || status == STATUS_NO_PROGRAM)
+    int status = bench_program(argv, text, sizeof text);
+    if (status == BENCH_MISSING || status == BENCH_NO_PROGRAM)
         return bench_skip(peer->missing);
     double value = strtod(text, &end);
     if (status != 0 || end == text)
@@ -116,14 +113,14 @@ double bench_peer(const void *arg)
     size_t n = 0;
     snprintf(source, sizeof source, "%s/%s", BENCH_PEERS, peer->source);
     if (is_go(source)) {
-        int status = build(source, program);
-        if (status == STATUS_NO_PROGRAM)
+        int status = bench_build_go(source, program);
+        if (status == BENCH_NO_PROGRAM)
             return bench_skip(peer->missing);
         if (status != 0)
             bench_fail("%s cannot be built", peer->source);
         argv[n++] = program;
     } else {
-        argv[n++] = PYTHON;
+        argv[n++] = BENCH_PYTHON;
         argv[n++] = "-I"; /* else `import queue` would find our queue.py */
         argv[n++] = source;
     }

@@ -10,13 +10,17 @@
 #include <ouro/address.h>
 #include <ouro/base.h>
 #include <ouro/connect.h>
+#include <ouro/datagram.h>
 #include <ouro/error.h>
+#include <ouro/file.h>
 #include <ouro/future.h>
 #include <ouro/group.h>
 #include <ouro/inspect.h>
 #include <ouro/listener.h>
 #include <ouro/loop.h>
 #include <ouro/memory.h>
+#include <ouro/pass.h>
+#include <ouro/path.h>
 #include <ouro/pool.h>
 #include <ouro/process.h>
 #include <ouro/procpool.h>
