@@ -80,7 +80,8 @@ typedef struct ouro_serve_workers_options {
     int keep_sigterm;               /**< not 0: leave SIGTERM alone. run.keep_sigint: SIGINT */
     void (*on_listening)(const ouro_address *address, void *arg); /**< called once, on the calling
                                         thread, when connections are possible: with port 0 it tells
-                                        which. Default: none */
+                                        which. There is no loop or thread yet, so it may fork.
+                                        SIGTERM is blocked already. Default: none */
     ouro_server_stats *ret_stats; /**< receives the sums over all workers; peak and live too. Lent
                                        until the call returns. Default: none */
 } ouro_serve_workers_options;
