@@ -500,7 +500,7 @@ Test(listener, a_connection_nobody_took_before_the_loops_close_is_closed)
 static void check_place(const char *where, const char *seen_as)
 {
     char text[OURO_ADDRESS_TEXT];
-    ouro_listener *l = listen_at(where);
+    ouro_listener *l = listen_with(where, (ouro_listener_options){.unlink_stale = 1});
     ouro_address a = address_of(l);
     if (a.as.any.sa_family != AF_UNIX) {
         check(ouro_address_port(&a) > 0);
@@ -1104,6 +1104,7 @@ Test(listener, without_memory_there_is_no_listener_and_no_descriptor_is_left)
     ration_memory();
     grants = -1;
     begin_kernel();
+    unlink("test_listener_memory.sock");
     unsigned before = open_fds();
     ouro_listener *l = NULL;
     int rc = -1;
@@ -1146,6 +1147,7 @@ static int close_loop_after_fork(void)
 Test(listener, a_forked_child_can_only_let_go)
 {
     begin_kernel();
+    unlink("test_listener_fork.sock");
     shared = listen_at("unix:test_listener_fork.sock");
     ouro_future *f = ouro_listener_accept(shared);
     turn();

@@ -23,8 +23,9 @@ struct bench {
     int told;
     int64_t told_error;
     char told_name[64];
-    int64_t answer;    /* what handlers return */
-    ouro_future *gate; /* what they wait for; NULL: for their client to hang up */
+    ouro_future *told_of; /* a reference to the last */
+    int64_t answer;       /* what handlers return */
+    ouro_future *gate;    /* what they wait for; NULL: for their client to hang up */
 };
 
 static ouro_server_stats look(struct bench *b)
@@ -51,6 +52,8 @@ static void note_error(ouro_future *task, int64_t error, void *arg)
     struct bench *b = arg;
     b->told++;
     b->told_error = error;
+    ouro_unref(b->told_of);
+    b->told_of = ouro_ref(task);
     snprintf(b->told_name, sizeof b->told_name, "%s", ouro_task_name(task));
 }
 
@@ -170,6 +173,8 @@ KernelTest(serve, an_error_of_a_handler_is_told_and_ends_nothing_else)
     }
     check_eq(ouro_future_state(b.server), OURO_PENDING);
     check_eq(look(&b).errors, 3);
+    check_text(ouro_task_name(b.told_of), "guest"); /* the client's name went with the connection */
+    ouro_unref(b.told_of);
     check_eq(stop_now(&b), 0);
     end_serving(&b);
     return 0;

@@ -21,7 +21,7 @@ static void place_of(const ouro_listener *l, char where[OURO_ADDRESS_TEXT])
 static void check_talk(const char *at)
 {
     char where[OURO_ADDRESS_TEXT], buf[8] = "";
-    ouro_listener *l = listen_at(at);
+    ouro_listener *l = listen_with(at, (ouro_listener_options){.unlink_stale = 1});
     ouro_address peer, local, bound = address_of(l);
     place_of(l, where);
     ouro_future *f = ouro_stream_connect(where, NULL);

@@ -65,7 +65,7 @@ typedef struct ouro_serve_options {
 /** What a server has done. */
 typedef struct ouro_server_stats {
     uint64_t accepted;  /**< connections that got a handler */
-    uint64_t refused;   /**< that were closed without one, for want of memory */
+    uint64_t refused;   /**< that were closed without one: no memory, or it was cut off just then */
     uint64_t errors;    /**< whose handler has returned an error of its own */
     uint64_t cancelled; /**< that were cancelled since they outlived the grace */
     int64_t live;       /**< that are served now */
