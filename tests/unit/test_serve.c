@@ -69,6 +69,7 @@ static void begin_serving(struct bench *b, ouro_serve_fn *handler, ouro_serve_op
 static void end_serving(struct bench *b)
 {
     b->server = ouro_unref(b->server);
+    b->told_of = ouro_unref(b->told_of);
     b->listener = ouro_listener_free(b->listener);
 }
 
@@ -174,7 +175,6 @@ KernelTest(serve, an_error_of_a_handler_is_told_and_ends_nothing_else)
     check_eq(ouro_future_state(b.server), OURO_PENDING);
     check_eq(look(&b).errors, 3);
     check_text(ouro_task_name(b.told_of), "guest"); /* the client's name went with the connection */
-    ouro_unref(b.told_of);
     check_eq(stop_now(&b), 0);
     end_serving(&b);
     return 0;
