@@ -72,6 +72,7 @@ static void give_up(struct job *job)
 struct calls {
     struct mmsghdr messages[BURST];
     struct iovec parts[BURST];
+    struct sockaddr_in names[BURST];
 };
 
 static void prepare(struct calls *c)
@@ -91,8 +92,13 @@ static void raw_send(struct calls *c, int fd)
     }
 }
 
+/* A server wants to know whom to answer. */
 static void raw_receive(struct calls *c, int fd)
 {
+    for (unsigned i = 0; i < BURST; i++) {
+        c->messages[i].msg_hdr.msg_name = &c->names[i];
+        c->messages[i].msg_hdr.msg_namelen = sizeof c->names[i];
+    }
     for (unsigned n = 0; n < BURST;) {
         int rc = recvmmsg(fd, &c->messages[n], BURST - n, 0, NULL);
         bench_check(rc, "recvmmsg");
@@ -105,8 +111,8 @@ static double calls_round(int which)
     static struct calls c;
     struct ends e = open_ends();
     uint64_t spent = 0;
-    prepare(&c);
     for (unsigned i = 0; i < ROUNDS; i++) {
+        prepare(&c);
         uint64_t start = bench_cpu();
         raw_send(&c, e.from);
         spent += which ? 0 : bench_cpu() - start;
@@ -164,11 +170,9 @@ static void receive_burst(ouro_datagram *d)
 static int64_t ouro_sends(void *arg)
 {
     static ouro_outgoing out[BURST];
-    static struct calls c;
     struct job *job = arg;
     uint64_t spent = 0;
     adopt(job);
-    prepare(&c);
     for (unsigned i = 0; i < BURST; i++)
         out[i] = (ouro_outgoing){.bytes = payload[i], .size = SIZE};
     for (unsigned i = 0; i < ROUNDS; i++) {
