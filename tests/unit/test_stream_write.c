@@ -60,6 +60,36 @@ KernelTest(write, several_at_once_stay_whole_and_in_order)
     return 0;
 }
 
+enum { RECORDS = 100, RECORD = 5000 };
+
+static int64_t write_records(void *arg)
+{
+    char record[RECORD];
+    memset(record, *(char *)arg, sizeof(record));
+    for (int i = 0; i < RECORDS; i++)
+        check_eq(ouro_await(ouro_stream_write(out, record, sizeof(record))), RECORD);
+    return 0;
+}
+
+KernelTest(write, two_tasks_that_write_do_not_mix_their_records)
+{
+    char a = 'a', b = 'b', got[RECORD];
+    int seen[2] = {0, 0};
+    connect_out(UNIX_PEER, NULL, true);
+    ouro_future *writers[2] = {ouro_spawn(write_records, &a), ouro_spawn(write_records, &b)};
+    for (int i = 0; i < 2 * RECORDS; i++) {
+        take_all(got, sizeof(got));
+        seen[got[0] - 'a']++;
+        for (int k = 0; k < RECORD; k++)
+            check_eq(got[k], got[0]);
+    }
+    check_eq(seen[0], RECORDS);
+    check_eq(seen[1], RECORDS);
+    check_eq(ouro_await(ouro_gather(writers, 2, OURO_GATHER_ALL, NULL)), 0);
+    disconnect();
+    return 0;
+}
+
 KernelTest(write, a_thousand_parts_are_one_write)
 {
     struct iovec parts[1024];
