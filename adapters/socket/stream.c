@@ -12,6 +12,7 @@
  *
  * How it fails: only in the making. Closing allocates nothing, but for the future to wait for it.
  */
+#include "listener_int.h"
 #include "stream_int.h"
 
 #include <limits.h>
@@ -37,9 +38,11 @@ static void stream_unref(ouro_stream *s)
 
 static void let_go_of_fd(ouro_stream *s)
 {
-    if (s->fd >= 0)
-        s->loop->driver->ops->close_fd(s->loop->driver, s->fd);
+    if (s->fd < 0)
+        return;
+    s->loop->driver->ops->close_fd(s->loop->driver, s->fd);
     s->fd = -1;
+    ouro__listeners_retry(s->loop);
 }
 
 /* Nothing is in the kernel any more. */
@@ -56,13 +59,13 @@ static void closed(ouro_stream *s)
 
 static bool is_quiet(const ouro_stream *s)
 {
-    return ouro__incoming_is_quiet(s) && ouro__outgoing_is_quiet(s);
+    return ouro__incoming_is_quiet(s) && ouro__outgoing_is_quiet(s) && ouro__list_empty(&s->passes);
 }
 
 static bool is_busy(const ouro_stream *s)
 {
     return s->in.reading || ouro__incoming_unread(s) || ouro__outgoing_unsent(s) ||
-           !ouro__outgoing_is_quiet(s);
+           !ouro__outgoing_is_quiet(s) || !ouro__list_empty(&s->passes);
 }
 
 /* What was received ahead has come back: the first who wants the descriptor has it, if it can be
@@ -98,6 +101,7 @@ void ouro__stream_begin_close(ouro_stream *s)
     ouro__serve_all(&s->taking, -EBADF);
     ouro__incoming_stop(s, -EBADF);
     ouro__outgoing_stop(s, -EBADF);
+    ouro__passes_stop(s);
     ouro__stream_op_ended(s);
     stream_unref(s);
 }
@@ -147,8 +151,7 @@ static int examine(int fd, bool files, bool *ret_is_socket)
     return goes ? 0 : -EOPNOTSUPP;
 }
 
-/* 0 and what @opts come to, or -EINVAL. */
-static int settle_options(const ouro_stream_options *opts, ouro_stream_options *ret_opts)
+int ouro__stream_settle_options(const ouro_stream_options *opts, ouro_stream_options *ret_opts)
 {
     *ret_opts = opts ? *opts : (ouro_stream_options){0};
     if (!ret_opts->high_water)
@@ -160,18 +163,9 @@ static int settle_options(const ouro_stream_options *opts, ouro_stream_options *
     return ret_opts->low_water <= ret_opts->high_water ? 0 : -EINVAL;
 }
 
-int ouro__stream_new(int fd, const ouro_stream_options *opts, bool files, ouro_stream **ret_stream)
+int ouro__stream_make(ouro_loop *loop, int fd, bool is_socket, const ouro_stream_options *opts,
+                      ouro_stream **ret_stream)
 {
-    ouro_loop *loop;
-    ouro_stream_options all;
-    bool is_socket;
-    int rc = ret_stream ? ouro__loop_for_wait(&loop) : -EINVAL;
-    if (rc == 0)
-        rc = settle_options(opts, &all);
-    if (rc == 0)
-        rc = examine(fd, files, &is_socket);
-    if (rc < 0)
-        return rc;
     ouro_stream *s = ouro__alloc(sizeof(*s));
     if (!s)
         return -ENOMEM;
@@ -181,13 +175,27 @@ int ouro__stream_new(int fd, const ouro_stream_options *opts, bool files, ouro_s
     s->refs = 2;
     s->fd = fd;
     s->is_socket = is_socket;
-    s->opts = all;
+    s->opts = *opts;
+    ouro__list_init(&s->passes);
     ouro__incoming_init(s);
     ouro__outgoing_init(s);
     ouro_loop_ref(loop);
     ouro__tie(loop, &s->tie);
     *ret_stream = s;
     return 0;
+}
+
+int ouro__stream_new(int fd, const ouro_stream_options *opts, bool files, ouro_stream **ret_stream)
+{
+    ouro_loop *loop;
+    ouro_stream_options all;
+    bool is_socket;
+    int rc = ret_stream ? ouro__loop_for_wait(&loop) : -EINVAL;
+    if (rc == 0)
+        rc = ouro__stream_settle_options(opts, &all);
+    if (rc == 0)
+        rc = examine(fd, files, &is_socket);
+    return rc < 0 ? rc : ouro__stream_make(loop, fd, is_socket, &all, ret_stream);
 }
 
 int ouro_stream_new(int fd, const ouro_stream_options *opts, ouro_stream **ret_stream)
@@ -257,6 +265,16 @@ int ouro_stream_fd(const ouro_stream *s)
     if (!s)
         return -EINVAL;
     return s->fd >= 0 && s->state == OURO__STREAM_OPEN ? s->fd : -EBADF;
+}
+
+int ouro__stream_give_up(ouro_stream *s)
+{
+    if (s->state != OURO__STREAM_OPEN || is_busy(s) || !ouro__incoming_is_quiet(s))
+        return -EBUSY;
+    int fd = s->fd;
+    s->fd = -1;
+    ouro__stream_begin_close(s);
+    return fd;
 }
 
 static const struct ouro__wait_kind take_kind = {.name = "descriptor of a stream"};

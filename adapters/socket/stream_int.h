@@ -106,9 +106,22 @@ struct ouro_stream {
     ouro_stream_options opts; /* defaults filled in */
     struct ouro__incoming in;
     struct ouro__outgoing out;
+    struct ouro__link passes;  /* of descriptors, under way */
     struct ouro__line closing; /* who waits for the close */
     struct ouro__line taking;  /* and who for the descriptor */
 };
+
+/* 0 and what @opts, or NULL, come to with defaults filled in; or -EINVAL. */
+int ouro__stream_settle_options(const ouro_stream_options *opts, ouro_stream_options *ret_opts);
+
+/* ouro_stream_new() for a descriptor that is known to be fit, with options that are settled. 0, or
+ * -ENOMEM: @fd stays the caller's. */
+int ouro__stream_make(ouro_loop *loop, int fd, bool is_socket, const ouro_stream_options *opts,
+                      ouro_stream **ret_stream);
+
+/* The descriptor of a stream that nobody has used, which is closed without it; -EBUSY: somebody
+ * has. */
+int ouro__stream_give_up(ouro_stream *s);
 
 /* 0, or why @s cannot be used: -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN, -EBADF. */
 int ouro__stream_check(const ouro_stream *s);
@@ -153,5 +166,11 @@ void ouro__outgoing_stop(ouro_stream *s, int rc);
 bool ouro__outgoing_is_quiet(const ouro_stream *s);
 void ouro__outgoing_drop(ouro_stream *s);
 size_t ouro__outgoing_unsent(const ouro_stream *s);
+
+/* pass.c: those under way end with -EBADF. */
+void ouro__passes_stop(ouro_stream *s);
+
+/* Whether one of them is a receive. */
+bool ouro__is_receiving_fds(const ouro_stream *s);
 
 #endif

@@ -28,12 +28,24 @@ static const struct ouro__kind failed_kind = {.name = "failed"};
     }
 
 /* -EINVAL comes first: it also stands for a code that is missing here. */
+/* clang-format off */
 static ouro_future failures[] = {
-    FAILED(EINVAL), FAILED(ENOMEM),   FAILED(EPERM), FAILED(ECHILD),
-    FAILED(EXDEV),  FAILED(EDEADLK),  FAILED(EBUSY), FAILED(ESHUTDOWN),
-    FAILED(EAGAIN), FAILED(EALREADY), FAILED(EPIPE), FAILED(EOWNERDEAD),
+    FAILED(EINVAL),
+    FAILED(EAGAIN),
+    FAILED(EALREADY),
     FAILED(EBADF),
+    FAILED(EBUSY),
+    FAILED(ECHILD),
+    FAILED(EDEADLK),
+    FAILED(ENOMEM),
+    FAILED(EOPNOTSUPP),
+    FAILED(EOWNERDEAD),
+    FAILED(EPERM),
+    FAILED(EPIPE),
+    FAILED(ESHUTDOWN),
+    FAILED(EXDEV),
 };
+/* clang-format on */
 
 ouro_future *ouro__failed(int rc)
 {

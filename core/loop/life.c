@@ -68,6 +68,7 @@ static void init_lists(ouro_loop *loop)
     ouro__list_init(&loop->signals);
     ouro__list_init(&loop->processes);
     ouro__list_init(&loop->ties);
+    ouro__list_init(&loop->starved);
 }
 
 /* 0 when this thread may make a loop. */

@@ -101,7 +101,9 @@ struct ouro_loop {
     struct ouro__link signals;     /* open streams of them */
     struct ouro__link processes;   /* children that somebody holds on to, or that have not ended */
     struct ouro__link ties;        /* to adapters' objects */
+    struct ouro__link starved;     /* listeners that had no descriptor for a connection */
     struct ouro__buffers *buffers; /* that sockets receive into; NULL: none yet */
+    uint16_t next_buffer_group;    /* number for a ring of buffers, if it is free */
     struct ouro__locals *locals;   /* of the callback that runs, or of the loop */
     uint64_t pending;              /* futures that have not settled */
     uint64_t tasks;                /* of them, tasks */

@@ -72,7 +72,9 @@ typedef enum ouro_report_kind {
     OURO_REPORT_WRONG_THREAD,   /**< an object was released, in debug mode also used, by a thread
                                        that does not own it; reported there */
     OURO_REPORT_CYCLE,          /**< debug: tasks wait for each other in a ring */
-    OURO_REPORT_STACK           /**< debug, at close: the deepest that any task's stack went */
+    OURO_REPORT_STACK,          /**< debug, at close: the deepest that any task's stack went */
+    OURO_REPORT_OVERLOAD        /**< a listener has paused: no descriptors or no memory are left for
+                                       what wants to connect */
 } ouro_report_kind;
 
 /** One report. Everything in it is borrowed for the time of the handler's call. */

@@ -2,7 +2,9 @@
 #ifndef OURO_STREAM_H
 #define OURO_STREAM_H
 
+#include <ouro/address.h>
 #include <ouro/base.h>
+#include <ouro/connect.h>
 #include <ouro/future.h>
 
 #include <stddef.h>
@@ -53,6 +55,12 @@ typedef struct ouro_stream_options {
                             the descriptor can be handed to something else at a known place, or
                             carry descriptors. Default: receive ahead */
 } ouro_stream_options;
+
+/** Options of ouro_stream_connect(). Zero is the default of every field. */
+typedef struct ouro_stream_connect_options {
+    ouro_connect_options connect; /**< how it is connected; connect.type stays SOCK_STREAM */
+    ouro_stream_options stream;   /**< of the stream */
+} ouro_stream_connect_options;
 
 /** What a stream has done. */
 typedef struct ouro_stream_stats {
@@ -108,6 +116,21 @@ OURO_BEGIN_DECLS
  */
 int ouro_stream_new(int fd, const ouro_stream_options *opts,
                     ouro_stream **ret_stream) OURO_NODISCARD;
+
+/**
+ * Connect to a place in words, and have a stream. A host's several addresses are raced, see
+ * ouro_connect(); bound it with ouro_timeout().
+ *
+ * @param where  "example.org:443", "127.0.0.1:80", "[::1]:80", "unix:/path", "unix:@name": see
+ *               ouro_connect(). Borrowed until the future settles.
+ * @param opts   Copied; NULL for defaults.
+ * @return A future, never NULL; its ptr is the stream, n is 0: take it with ouro_await_ptr(), else
+ *         it is closed. -EINVAL also for water marks that ouro_stream_new() refuses; else as
+ *         ouro_connect().
+ * @owns the caller.   @thread Loop thread only.
+ */
+ouro_future *ouro_stream_connect(const char *where,
+                                 const ouro_stream_connect_options *opts) OURO_NODISCARD;
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
@@ -370,6 +393,26 @@ ouro_stream *ouro_stream_free(ouro_stream *s);
  * @return The descriptor, still the stream's; -EBADF (closed), -EINVAL.   @thread Loop thread only.
  */
 int ouro_stream_fd(const ouro_stream *s);
+
+/**
+ * Who is at the other end.
+ *
+ * @param s            Borrowed.
+ * @param ret_address  Receives it; of a unix socket that was not bound it is one without a name.
+ *                     Untouched on failure.
+ * @return 0, -ENOTCONN (it is gone), -ENOTSOCK (a pipe or terminal), -EBADF (closed), -EINVAL.
+ * @thread Loop thread only.
+ */
+int ouro_stream_peer(const ouro_stream *s, ouro_address *ret_address);
+
+/**
+ * The address of this end.
+ *
+ * @param s            Borrowed.
+ * @param ret_address  Receives it. Untouched on failure.
+ * @return 0, -ENOTSOCK, -EBADF (closed), -EINVAL.   @thread Loop thread only.
+ */
+int ouro_stream_local(const ouro_stream *s, ouro_address *ret_address);
 
 /**
  * Take the descriptor out, and close the rest. What the stream has begun to receive ahead is taken
