@@ -42,6 +42,22 @@ KernelTest(write, short_counts_are_continued)
     return 0;
 }
 
+KernelTest(write, non_blocking_mode_does_not_matter)
+{
+    int yes = 1;
+    char *bytes = pattern(MUCH), *got = malloc(MUCH);
+    connect_out(TCP_PEER, NULL, true);
+    ioctl(ouro_stream_fd(out), FIONBIO, &yes);
+    ouro_future *f = stuck_write(bytes, MUCH);
+    take_all(got, MUCH);
+    check_eq(ouro_await(f), MUCH);
+    check_eq(memcmp(got, bytes, MUCH), 0);
+    disconnect();
+    free(bytes);
+    free(got);
+    return 0;
+}
+
 KernelTest(write, several_at_once_stay_whole_and_in_order)
 {
     enum { N = 200 };
