@@ -16,7 +16,7 @@ TestSuite(write, .timeout = 60);
 
 KernelTest(write, a_write_is_what_the_peer_reads)
 {
-    for (int kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
+    for (enum peer kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
         connect_out(kind, NULL, false);
         check_eq(write_text("hello"), 5);
         check_peer_reads("hello");
@@ -29,7 +29,7 @@ KernelTest(write, a_write_is_what_the_peer_reads)
 KernelTest(write, short_counts_are_continued)
 {
     char *bytes = pattern(MUCH), *got = malloc(MUCH);
-    for (int kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
+    for (enum peer kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
         connect_out(kind, NULL, true);
         ouro_future *f = stuck_write(bytes, MUCH);
         take_all(got, MUCH);
@@ -257,7 +257,7 @@ KernelTest(write, cancelled_before_it_is_submitted_it_leaves_no_trace)
 KernelTest(write, cancelled_half_way_it_says_exactly_what_the_peer_received)
 {
     char *bytes = pattern(MUCH), *got = malloc(MUCH);
-    for (int kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
+    for (enum peer kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
         connect_out(kind, NULL, kind == UNIX_PEER);
         ouro_future *f = stuck_write(bytes, MUCH);
         ouro_future *behind = ouro_stream_write(out, "x", 1);
@@ -376,7 +376,7 @@ KernelTest(write, abort_resets_the_connection)
 KernelTest(write, shutdown_waits_for_what_was_written)
 {
     char *bytes = pattern(MUCH), *got = malloc(MUCH);
-    for (int kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
+    for (enum peer kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
         connect_out(kind, NULL, true);
         ouro_future *f = stuck_write(bytes, MUCH);
         check_eq(ouro_stream_put(out, "end", 3), 0);
