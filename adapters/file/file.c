@@ -168,11 +168,22 @@ static void close_descriptor(ouro_file *file)
         end_closing(file, close_now(file));
 }
 
+/* Nobody wants to know any more where the file ends, nor why that could not be found out. */
+static void forget_question(ouro_file *file)
+{
+    if (!file->asking)
+        return;
+    ouro_future_result(file->asking);
+    ouro__unref(file->asking);
+    file->asking = NULL;
+}
+
 static void end_closing(ouro_file *file, int rc)
 {
     file->fd = -1;
     file->state = OURO__FILE_CLOSED;
     file->close_result = rc;
+    forget_question(file);
     ouro__serve_all(&file->closers, rc);
     ouro__file_unref(file);
 }
