@@ -125,6 +125,7 @@ struct ouro_file {
     uint8_t kind;      /* ouro__file_kind */
     bool direct;       /* O_DIRECT */
     bool appends_only; /* O_APPEND */
+    bool through;      /* O_DSYNC, O_SYNC: a write waits for the disk */
     bool no_nowait;    /* RWF_NOWAIT is not known there */
     bool locked[2];    /* by a lock on a range, on the whole */
     int close_result;

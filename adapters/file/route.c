@@ -183,7 +183,7 @@ enum ouro__route ouro__route_read(ouro_file *file)
 
 enum ouro__route ouro__route_write(ouro_file *file)
 {
-    if (file->direct)
+    if (file->direct || file->through)
         return OURO__BY_RING;
     return kind(file) == OURO__FILE_MEMORY || kind(file) == OURO__FILE_LOCAL ? OURO__AT_ONCE
                                                                              : OURO__BY_RING;

@@ -70,17 +70,23 @@ static size_t limit_of(const struct transfer *t)
     return t->w.file->direct ? OURO__DIRECT_SLICE : OURO__SLICE;
 }
 
+/* Go behind the elements that are done, empty ones included. */
+static void pass_done(struct transfer *t)
+{
+    while (t->count > 0 && t->skip >= t->iov->iov_len) {
+        t->skip -= t->iov->iov_len;
+        t->iov++;
+        t->count--;
+    }
+}
+
 static void account(struct transfer *t, size_t n)
 {
     t->moved += n;
     t->left -= n;
     t->offset += (int64_t)n;
     t->skip += n;
-    while (t->count > 0 && t->skip >= t->iov->iov_len) {
-        t->skip -= t->iov->iov_len;
-        t->iov++;
-        t->count--;
-    }
+    pass_done(t);
     if (t->what == WRITE)
         t->w.file->written += (int64_t)n;
     if (t->append)
@@ -121,12 +127,13 @@ static bool done(struct transfer *t, size_t size, int64_t n)
     if (n > 0)
         account(t, (size_t)n);
     bool reads = t->what == READ;
-    bool short_is_last = t->w.file->kind == OURO__FILE_STREAM || t->w.file->direct;
+    bool streams = t->w.file->kind == OURO__FILE_STREAM && !t->exact;
+    bool short_is_last = reads && (streams || t->w.file->direct); /* else the next one tells */
     if (n == 0 && !reads && size > 0)
         n = -EIO; /* a file that takes nothing, and does not say why */
     if (n < 0 || t->left == 0 || (n == 0 && reads))
         end(t, n);
-    else if (reads && !t->exact && short_is_last && (size_t)n < size)
+    else if (short_is_last && (size_t)n < size)
         end(t, 0);
     else if (stopped)
         end(t, -ECANCELED);
@@ -418,6 +425,7 @@ static ouro_future *start(ouro_file *file, const struct wish *w)
     t->what = (uint8_t)w->what;
     t->exact = w->exact;
     t->append = w->append;
+    pass_done(t);
     if (w->append)
         ouro__list_push(&file->appends, &t->in_line);
     if (left == 0)

@@ -271,8 +271,14 @@ FileTest(file_control, direct_transfers_are_aligned_or_refused)
     check_eq((uintptr_t)memory % 4096, 0);
     write_and_read(f, memory, size);
     check_eq(ouro_await(ouro_file_read(f, memory, size, (int64_t)size)), 4096);
+    ouro_future *r = ouro_file_read_exact(f, memory, size, (int64_t)size);
+    check_eq(ouro_await(ouro_ref(r)), -ENODATA);
+    check_eq(ouro_file_moved(r), 4096);
+    ouro_unref(r);
     if (st.direct_offset > 1)
         check_eq(ouro_await(ouro_file_read(f, memory, 4096, 1)), -EINVAL);
+    check_eq(ouro_await(ouro_file_truncate(f, 1000)), 0);
+    check_eq(ouro_await(ouro_file_read_exact(f, memory, 4096, 0)), -ENODATA);
     ouro_aligned_free(memory);
     close_file(f);
     return 0;
@@ -365,6 +371,20 @@ FileTest(file_control, small_cached_transfers_have_settled_when_they_return)
     check(st.at_once >= 3);
     check_eq(st.by_ring, 0);
     close_file(f);
+    return 0;
+}
+
+/* Each of its writes waits for the disk. */
+FileTest(file_control, what_is_written_through_goes_by_the_ring)
+{
+    const int ways[] = {O_SYNC, O_DSYNC};
+    for (int i = 0; i < 2; i++) {
+        ouro_file *f = open_file("f", O_RDWR | O_CREAT | ways[i]);
+        ouro_future *w = ouro_file_write(f, "x", 1, 0);
+        check_eq(ouro_future_state(w), OURO_PENDING);
+        check_eq(ouro_await(w), 1);
+        close_file(f);
+    }
     return 0;
 }
 
