@@ -14,9 +14,6 @@
 #define OURO__FEAT_MIN_TIMEOUT     (1u << 15) /* 6.12 */
 #define OURO__FEAT_NO_IOWAIT       (1u << 17) /* 6.15 */
 
-/* io_uring_sqe.ioprio of receives and sends */
-#define OURO__RECVSEND_BUNDLE (1u << 4) /* 6.10 */
-
 /* Flags of io_uring_enter(2) */
 #define OURO__ENTER_ABS_TIMER (1u << 5) /* 6.12 */
 #define OURO__ENTER_NO_IOWAIT (1u << 7) /* 6.15 */

@@ -5,10 +5,10 @@
 /*
  * Buffers that the streams of a loop receive into.
  *
- * A buffer is with the kernel, which fills it for whichever stream has bytes; or held by a stream
- * until its bytes are read; or spare. The kernel is given few at a time, and the one that came back
- * last first, since that one is in the cache; it gets more when it once runs dry. When all are in
- * use, streams stand in line, and are called, oldest first, as many as there are buffers for.
+ * A stream takes one when there are bytes for it, so that one that waits has none, and gives it
+ * back when they have been read. The one that came back last is the next to be used: it is in the
+ * cache, and however many there may be, only as many are ever touched as were needed at one time.
+ * When there are none, streams stand in line, and are called, oldest first, as they come back.
  */
 
 #include "loop_int.h"
@@ -19,37 +19,26 @@
 
 #define OURO__NO_BUFFER UINT16_MAX
 
-/* The group by which the kernel knows ours. */
-#define OURO__STREAM_GROUP 1u
-
-/* A buffer, and what a stream that holds it has in it. */
+/* A buffer, and what the stream that holds it has in it. */
 struct ouro__piece {
     uint32_t start; /* bytes that are not read yet: from here */
     uint32_t end;
     uint16_t next; /* in the queue of its stream; OURO__NO_BUFFER: the last */
-    uint16_t slot; /* of the kernel's ring, where it was put last */
 };
 
 struct ouro__buffers {
     ouro_loop *loop;
     struct ouro__tie tie;
-    uint32_t refs;  /* the loop's, and one of each stream that has received */
-    unsigned count; /* a power of two */
+    uint32_t refs; /* the loop's, and one of each stream that has received */
+    unsigned count;
     unsigned share;
     uint32_t size;
-    unsigned spare;  /* in `spares` */
-    unsigned lent;   /* to the kernel, */
-    unsigned quota;  /* and how many that should be */
-    unsigned called; /* streams that were in line and whose receive is under way */
-    unsigned held;
-    uint16_t tail;
-    bool limits;                /* the kernel stops a multishot after so many bytes */
-    bool cut;                   /* the loop has closed */
-    uint16_t *spares;           /* the last is the next to be used */
-    struct io_uring_buf *ring;  /* NULL: this kernel does not choose buffers */
+    unsigned spare;             /* in `spares`, the last is the next to be used */
+    uint16_t *spares;           /* room for all */
     struct ouro__piece *pieces; /* of each buffer */
     unsigned char *bytes;       /* of all */
     struct ouro__link waiting;  /* streams, see ouro__incoming */
+    struct ouro__job job;       /* calls them */
     uint64_t empty;
     uint64_t parked;
     uint64_t woken;
@@ -59,39 +48,23 @@ struct ouro__buffers {
 struct ouro__buffers *ouro__buffers_get(ouro_loop *loop);
 void ouro__buffers_unref(struct ouro__buffers *b);
 
-/* A spare one, to be held; OURO__NO_BUFFER when there is none. */
-uint16_t ouro__buffer_take(struct ouro__buffers *b);
-
-/* The kernel has filled @id, which is held now. */
-static inline void ouro__buffer_filled(struct ouro__buffers *b)
+/* One to be held, with nothing in it; OURO__NO_BUFFER when there is none. */
+static inline uint16_t ouro__buffer_take(struct ouro__buffers *b)
 {
-    b->lent--;
-    b->held++;
+    if (!b->spare)
+        return OURO__NO_BUFFER;
+    uint16_t id = b->spares[--b->spare];
+    b->pieces[id] = (struct ouro__piece){0, 0, OURO__NO_BUFFER};
+    return id;
 }
 
-/* One that was held is spare again, or the kernel's. Who waits for one is not called yet. */
-void ouro__buffer_give_back(struct ouro__buffers *b, uint16_t id);
-
-/* The kernel has found none: let it have more. */
-void ouro__buffers_dry(struct ouro__buffers *b);
-
-/* How many more streams can be called. */
-static inline unsigned ouro__buffers_free(const struct ouro__buffers *b)
+/* One that was held is spare again. Who waits for it is called in the next pass. */
+static inline void ouro__buffer_give_back(struct ouro__buffers *b, uint16_t id)
 {
-    if (!b->ring)
-        return b->spare;
-    return b->lent > b->called ? b->lent - b->called : 0;
-}
-
-/* The buffer that the kernel fills after @id, and how much it takes of it. */
-static inline uint16_t ouro__buffer_after(const struct ouro__buffers *b, uint16_t id)
-{
-    return b->ring[(b->pieces[id].slot + 1u) & (b->count - 1)].bid;
-}
-
-static inline uint32_t ouro__buffer_room(const struct ouro__buffers *b, uint16_t id)
-{
-    return b->ring[b->pieces[id].slot].len;
+    assert(b->spare < b->count);
+    b->spares[b->spare++] = id;
+    if (!ouro__list_empty(&b->waiting) && !ouro__linked(&b->job.link))
+        ouro__ready(b->loop, &b->job);
 }
 
 static inline unsigned char *ouro__buffer_at(const struct ouro__buffers *b, uint16_t id)
@@ -104,5 +77,8 @@ static inline size_t ouro__buffers_share(const struct ouro__buffers *b)
 {
     return (size_t)b->share * b->size;
 }
+
+/* receive.c: call those who wait, as many as there are buffers for. */
+void ouro__incoming_call(struct ouro__job *job);
 
 #endif

@@ -222,8 +222,7 @@ ouro_future *ouro_stream_receive_fds(ouro_stream *s, void *buf, size_t size)
     int rc = buf && size && size <= INT_MAX ? check(s) : -EINVAL;
     if (rc == 0 && !s->opts.no_read_ahead)
         rc = -EOPNOTSUPP;
-    if (rc == 0 && (s->in.reading || !ouro__incoming_is_quiet(s) || ouro__incoming_unread(s) ||
-                    ouro__is_receiving_fds(s)))
+    if (rc == 0 && (s->in.reading || ouro__incoming_unread(s) || ouro__is_receiving_fds(s)))
         rc = -EBUSY;
     if (rc < 0)
         return ouro__failed(rc);

@@ -2,16 +2,15 @@
 /*
  * Reads: what is wanted of the bytes that have come.
  *
- * Happy path: a read looks into the stream's queue; what it wants is there, so the future has
- * settled before anybody could wait for it. Else it is the stream's one reading, has bytes received,
- * and looks again each time that some have come.
+ * Happy path: a read looks into the stream's queue, and receives once if that is not enough; then
+ * what it wants is there, and the future has settled before anybody could wait for it. Else it is
+ * the stream's one reading, and looks again each time that something has come.
  *
  * A search for a delimiter remembers how far it has got, so that a line that comes byte by byte is
  * looked at once.
  *
  * How it fails: the end or an error of the stream comes after the bytes before it. A cancelled read
- * leaves the queue as it was. Only when the kernel is to fill the reader's own buffer does the read
- * wait for the kernel to let go of it, and then a result that is there wins.
+ * ends at once and leaves the queue as it was.
  */
 #include "receive.h"
 
@@ -130,7 +129,7 @@ static bool try_some(ouro_stream *s, struct ouro__ask *ask, int64_t *ret_n)
 static bool try_exact(ouro_stream *s, struct ouro__ask *ask, int64_t *ret_n)
 {
     size_t missing = ask->size - ask->done;
-    bool piecemeal = s->in.buffers && ask->size > ouro__buffers_share(s->in.buffers);
+    bool piecemeal = ask->done || (ask->size > ouro__buffers_share(s->in.buffers));
     if (s->in.unread && (piecemeal || s->in.unread >= missing))
         ask->done += ouro__incoming_take(s, ask->buf + ask->done, missing);
     *ret_n = (int64_t)ask->done;
@@ -141,8 +140,7 @@ static bool try_exact(ouro_stream *s, struct ouro__ask *ask, int64_t *ret_n)
 static bool try_no_longer(const ouro_stream *s, size_t room, int64_t *ret_n)
 {
     *ret_n = -EMSGSIZE;
-    return s->in.unread >= room ||
-           (s->in.buffers && s->in.unread >= ouro__buffers_share(s->in.buffers));
+    return s->in.unread >= room || (s->in.unread >= ouro__buffers_share(s->in.buffers));
 }
 
 static bool try_until(ouro_stream *s, struct ouro__ask *ask, int64_t *ret_n)
@@ -185,7 +183,7 @@ static bool try_next(ouro_stream *s, struct ouro__ask *ask, int64_t *ret_n)
 static bool try_peek(ouro_stream *s, struct ouro__ask *ask, int64_t *ret_n)
 {
     *ret_n = -EMSGSIZE;
-    if (s->in.buffers && ask->size > ouro__buffers_share(s->in.buffers))
+    if (ask->size > ouro__buffers_share(s->in.buffers))
         return true;
     if (s->in.unread < ask->size && !s->in.over)
         return false;
@@ -215,6 +213,12 @@ static bool try(ouro_stream *s, struct ouro__ask *ask, int64_t *ret_n)
     return false;
 }
 
+/* Receives once if that may help. */
+static bool advance(ouro_stream *s, struct ouro__ask *ask, int64_t *ret_n)
+{
+    return try(s, ask, ret_n) || (ouro__incoming_receive(s, ask) && try(s, ask, ret_n));
+}
+
 /* ---- The read that waits --------------------------------------------------------------------- */
 
 static void settle(struct ouro__reading *r, ouro_state state, int64_t n)
@@ -230,6 +234,8 @@ static void finish(ouro_stream *s, ouro_state state, int64_t n)
     s->in.reading = NULL;
     if (ouro__linked(&s->in.turn))
         ouro__list_remove(&s->in.turn);
+    if (ouro__linked(&s->in.job.link))
+        ouro__list_remove(&s->in.job.link);
     settle(r, state, n);
 }
 
@@ -245,26 +251,22 @@ void ouro__reading_go_on(ouro_stream *s)
     int64_t n;
     if (!r)
         return;
-    if (try(s, &r->ask, &n)) {
+    if (advance(s, &r->ask, &n)) {
         finish(s, n < 0 ? OURO_ERROR : OURO_VALUE, n);
         return;
     }
-    int rc = r->f.flags & OURO__CANCEL_ASKED ? -ECANCELED : s->in.stopped;
-    if (rc == 0)
-        rc = ouro__incoming_want(s);
+    int rc = ouro__incoming_wait(s);
     if (rc < 0)
         ouro__reading_fail(s, rc);
 }
 
-/* The kernel may be about to fill the reader's buffer. */
+/* Nothing in the kernel knows of the reader's buffer. */
 static ouro_future *reading_cancel(ouro_future *f)
 {
     ouro_stream *s = OURO__CONTAINER(f, struct ouro__reading, f)->stream;
-    bool direct = s->in.way == OURO__DIRECT;
-    bool under_way = ouro__op_live(&s->in.op);
-    if (under_way && (direct || s->opts.no_read_ahead) && !ouro__incoming_cancel(s) && direct)
-        return NULL;
     ouro__reading_fail(s, -ECANCELED);
+    if (s->opts.no_read_ahead)
+        ouro__incoming_recall(s);
     return NULL;
 }
 
@@ -292,7 +294,9 @@ static ouro_future *begin(ouro_stream *s, const struct ouro__ask *ask, bool vali
         rc = -EBUSY;
     if (rc < 0)
         return ouro__failed(rc);
-    struct ouro__reading *r = ouro__future_new(s->loop, &reading_kind);
+    if (!s->in.buffers)
+        s->in.buffers = ouro__buffers_get(s->loop);
+    struct ouro__reading *r = s->in.buffers ? ouro__future_new(s->loop, &reading_kind) : NULL;
     if (!r)
         return ouro__failed(-ENOMEM);
     r->stream = s;
@@ -300,12 +304,12 @@ static ouro_future *begin(ouro_stream *s, const struct ouro__ask *ask, bool vali
     if (s->in.lent != OURO__NO_BUFFER)
         ouro__incoming_done(s);
     int64_t n;
-    if (try(s, &r->ask, &n)) {
+    if (advance(s, &r->ask, &n)) {
         settle(r, n < 0 ? OURO_ERROR : OURO_VALUE, n);
         return &r->f;
     }
     s->in.reading = r;
-    rc = ouro__incoming_want(s);
+    rc = ouro__incoming_wait(s);
     if (rc < 0)
         ouro__reading_fail(s, rc);
     return &r->f;

@@ -1,105 +1,52 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What comes in, as far as the queue of a stream.
+ * What comes in, as far as the queue of a stream or the buffer of a reader.
  *
- * Happy path: the first read that finds nothing has a multishot receive armed, which goes on, in the
- * background, for as many bytes as the stream may hold; the kernel chooses a buffer for each
- * arrival, or several for a large one. Then, and whenever a receive has ended, the next read that
- * waits arms another, so a stream nobody reads from is left to the kernel and to the peer's window.
+ * Happy path: the first read that finds nothing has a multishot poll armed, which stays, in the
+ * background. When it tells that there is something, the read that waits receives it, without
+ * waiting, and straight into its own buffer if it just wants bytes; what has to be kept together,
+ * or is lent, goes to a buffer of the loop's, taken at that moment. So a stream that waits holds no
+ * memory, a read can be cancelled at any time, what nobody reads stays in the kernel, and a burst
+ * comes in one piece, which is cheaper by half than many small buffers that the kernel chooses.
  *
- * A small arrival is moved to where the one before it ends, if there is room, so that a stream
- * holds bytes, not buffers with a few bytes each.
+ * `readable` is what is known: it is set by the poll, and cleared by a receive that finds nothing,
+ * or less than it has room for. That last is not enough when the poll told of more than bytes,
+ * since the end and urgent data come without a word of their own; nor where a receive stops at what
+ * was passed along with the bytes.
  *
- * When the kernel finds no buffer, the receive ends and the stream stands in line. Those in line
- * are called as there are buffers for them, oldest first; each that is called takes one, at once or
- * not at all, and only then goes on as usual.
+ * What can be neither polled nor received from without waiting, as files and terminals, is read by
+ * the ring, into a buffer of the loop's.
  *
- * How it fails: an error or the end is kept, and told once the bytes before it have been read. A
- * receive that has to be stopped may bring bytes all the same; they are in the queue then.
+ * How it fails: an error or the end is kept, and told once the bytes before it have been read.
  */
 #include "receive.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 
-#include "uapi.h"
+#define MOST_AT_ONCE ((size_t)1 << 30) /* that one receive is asked for */
 
-#define MOST_AT_ONCE ((size_t)1 << 30) /* that one operation is asked for */
+/* A read of fewer bytes receives more than it wants, so that the next need not. */
+#define SMALL_READ 1024u
+
+/* The poll is given up when it has told so many times, and nobody has read. */
+#define MOST_UNHEARD 64u
 
 /* ---- The queue ------------------------------------------------------------------------------- */
 
-static void append(struct ouro__incoming *in, uint16_t id, uint32_t n)
+static void append(struct ouro__incoming *in, uint16_t id)
 {
-    struct ouro__piece *pieces = in->buffers->pieces;
-    pieces[id].start = 0;
-    pieces[id].end = n;
-    pieces[id].next = OURO__NO_BUFFER;
     if (in->first == OURO__NO_BUFFER)
         in->first = id;
     else
-        pieces[in->last].next = id;
+        in->buffers->pieces[in->last].next = id;
     in->last = id;
 }
 
-/* @n bytes in a buffer that is held now. */
-static void keep(struct ouro__incoming *in, uint16_t id, uint32_t n)
-{
-    struct ouro__buffers *b = in->buffers;
-    in->unread += n;
-    if (in->first != OURO__NO_BUFFER) {
-        struct ouro__piece *last = &b->pieces[in->last];
-        if (n <= b->size - last->end) {
-            memcpy(ouro__buffer_at(b, in->last) + last->end, ouro__buffer_at(b, id), n);
-            last->end += n;
-            ouro__buffer_give_back(b, id);
-            return;
-        }
-    }
-    append(in, id, n);
-}
-
-/* The kernel has put @n bytes in @id, and in those after it as far as they go. */
-static void keep_filled(struct ouro__incoming *in, uint16_t id, uint32_t n)
-{
-    struct ouro__buffers *b = in->buffers;
-    for (;;) {
-        uint32_t room = ouro__buffer_room(b, id);
-        uint16_t next = ouro__buffer_after(b, id);
-        ouro__buffer_filled(b);
-        keep(in, id, n < room ? n : room);
-        if (n <= room)
-            return;
-        n -= room;
-        id = next;
-    }
-}
-
-static int start(ouro_stream *s);
-
-/* Call those in line, as many as there are buffers for. */
-static void call_waiting(struct ouro__buffers *b)
-{
-    while (!ouro__list_empty(&b->waiting) && ouro__buffers_free(b) && !b->cut) {
-        struct ouro__link *link = ouro__list_pop(&b->waiting);
-        ouro_stream *s = OURO__CONTAINER(link, ouro_stream, in.turn);
-        b->woken++;
-        s->in.called = true;
-        b->called++;
-        int rc = start(s);
-        if (rc < 0)
-            ouro__reading_fail(s, rc);
-    }
-}
-
-static void give_back(struct ouro__buffers *b, uint16_t id)
-{
-    ouro__buffer_give_back(b, id);
-    if (!ouro__list_empty(&b->waiting))
-        call_waiting(b);
-}
-
-/* The first buffer of the queue is read. */
 static uint16_t unlink_first(struct ouro__incoming *in)
 {
     uint16_t id = in->first;
@@ -120,10 +67,10 @@ size_t ouro__incoming_take(ouro_stream *s, unsigned char *to, size_t n)
         memcpy(to + taken, ouro__buffer_at(b, in->first) + p->start, some);
         taken += some;
         p->start += (uint32_t)some;
-        in->unread -= some;
         if (p->start == p->end)
-            give_back(b, unlink_first(in));
+            ouro__buffer_give_back(b, unlink_first(in));
     }
+    in->unread -= taken;
     return taken;
 }
 
@@ -141,285 +88,318 @@ void ouro__incoming_done(ouro_stream *s)
 {
     uint16_t id = s->in.lent;
     s->in.lent = OURO__NO_BUFFER;
-    give_back(s->in.buffers, id);
+    ouro__buffer_give_back(s->in.buffers, id);
 }
 
-/* Give back what is in the queue. Nobody is called before the last, and in a loop that has closed
- * not then either. */
-static void drop_queue(ouro_stream *s)
+static void drop_queue(struct ouro__incoming *in)
 {
-    struct ouro__incoming *in = &s->in;
     while (in->first != OURO__NO_BUFFER)
         ouro__buffer_give_back(in->buffers, unlink_first(in));
     in->unread = 0;
-    if (in->buffers && !s->cut)
-        call_waiting(in->buffers);
 }
 
-/* ---- Ways to receive ------------------------------------------------------------------------- */
-
-/* Whether the bytes @ask wants go where it wants them without a stop in the queue. */
-static bool goes_direct(const ouro_stream *s, const struct ouro__ask *ask)
+/* Where to put what comes: behind what there is, or in a new buffer. OURO__NO_BUFFER: there is
+ * none. */
+static uint16_t place(struct ouro__incoming *in)
 {
-    if (s->in.unread)
-        return false;
-    if (ask->how == OURO__READ_EXACT)
-        return ask->size > ouro__buffers_share(s->in.buffers);
-    return ask->how == OURO__READ_SOME && s->opts.no_read_ahead;
+    struct ouro__buffers *b = in->buffers;
+    if (in->first != OURO__NO_BUFFER && b->pieces[in->last].end < b->size)
+        return in->last;
+    return ouro__buffer_take(b);
 }
 
-/* How the bytes for the read that waits are best received. */
-static enum ouro__way choose(const ouro_stream *s)
+/* @n bytes were put into @id by place(), or none. */
+static void keep(struct ouro__incoming *in, uint16_t id, size_t n)
 {
-    if (goes_direct(s, &s->in.reading->ask))
-        return OURO__DIRECT;
-    if (!s->in.buffers->ring)
-        return OURO__OWN;
-    return s->is_socket && !s->in.called && !s->opts.no_read_ahead ? OURO__MULTISHOT : OURO__ONE;
+    bool queued = in->first != OURO__NO_BUFFER && in->last == id;
+    if (n == 0) {
+        if (!queued)
+            ouro__buffer_give_back(in->buffers, id);
+        return;
+    }
+    in->buffers->pieces[id].end += (uint32_t)n;
+    in->unread += n;
+    if (!queued)
+        append(in, id);
 }
 
-/* Bytes that one buffer may bring: without reading ahead only what the read is sure to want. */
-static uint32_t wanted(const ouro_stream *s)
+/* ---- One receive ----------------------------------------------------------------------------- */
+
+/* What a receive, or its completion, came to. Returns the bytes it brought. */
+static size_t note(ouro_stream *s, ssize_t rc)
 {
-    const struct ouro__ask *ask = &s->in.reading->ask;
-    size_t n = s->in.buffers->size;
+    struct ouro__incoming *in = &s->in;
+    if (rc > 0) {
+        in->bytes += (uint64_t)rc;
+        in->receives++;
+        return (size_t)rc;
+    }
+    if (rc == -EINTR)
+        return 0;
+    in->readable = false;
+    if (rc == -EAGAIN)
+        return 0;
+    in->over = true;
+    in->error = (int)rc;
+    return 0;
+}
+
+/* The three ways to receive without waiting. Each returns the bytes, or -1 and errno, and says
+ * whether a short receive has left nothing behind. */
+
+static ssize_t from_socket(const ouro_stream *s, void *to, size_t n, bool *ret_all)
+{
+    *ret_all = s->in.short_is_all;
+    return recv(s->fd, to, n, MSG_DONTWAIT);
+}
+
+/* A receive stops where descriptors or credentials were passed, and says that they were cut off. */
+static ssize_t from_unix(const ouro_stream *s, void *to, size_t n, bool *ret_all)
+{
+    struct iovec part = {to, n};
+    struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
+    ssize_t rc = recvmsg(s->fd, &msg, MSG_DONTWAIT);
+    *ret_all = !(msg.msg_flags & MSG_CTRUNC);
+    return rc;
+}
+
+static ssize_t from_pipe(const ouro_stream *s, void *to, size_t n, bool *ret_all)
+{
+    const struct iovec part = {to, n};
+    *ret_all = false;
+    return preadv2(s->fd, &part, 1, -1, RWF_NOWAIT);
+}
+
+/* Returns the bytes it brought. */
+static size_t receive_to(ouro_stream *s, unsigned char *to, size_t n)
+{
+    struct ouro__incoming *in = &s->in;
+    bool all;
+    if (n > MOST_AT_ONCE)
+        n = MOST_AT_ONCE;
+    ssize_t rc = in->is_unix    ? from_unix(s, to, n, &all)
+                 : s->is_socket ? from_socket(s, to, n, &all)
+                                : from_pipe(s, to, n, &all);
+    if (rc < 0 && errno == EOPNOTSUPP && !s->is_socket) {
+        in->by_ring = true; /* an old kernel */
+        return 0;
+    }
+    size_t brought = note(s, rc < 0 ? -errno : rc);
+    if (brought < n && all && !in->wary)
+        in->readable = false;
+    return brought;
+}
+
+static void stand_in_line(ouro_stream *s)
+{
+    struct ouro__buffers *b = s->in.buffers;
+    b->empty++;
+    b->parked++;
+    s->in.parked++;
+    ouro__list_push(&b->waiting, &s->in.turn);
+}
+
+/* How much may go to @room bytes of a buffer. Without reading ahead only what is sure to be
+ * wanted. */
+static size_t wanted(const ouro_stream *s, const struct ouro__ask *ask, size_t room)
+{
     if (!s->opts.no_read_ahead || ask->how == OURO__READ_NEXT)
-        return (uint32_t)n;
+        return room;
     if (ask->how == OURO__READ_UNTIL || ask->how == OURO__READ_LINE)
         return 1;
     size_t missing = ask->size - ask->done - s->in.unread;
-    return (uint32_t)(missing < n ? missing : n);
+    return missing < room ? missing : room;
 }
 
-/* A multishot ends by itself when the stream holds its share. */
-static void make_multishot(const ouro_stream *s, struct io_uring_sqe *sqe)
+static void receive_to_queue(ouro_stream *s, const struct ouro__ask *ask)
 {
-    const struct ouro__buffers *b = s->in.buffers;
-    sqe->ioprio = IORING_RECV_MULTISHOT;
-    if (s->loop->driver->features & OURO__FEAT_RECVSEND_BUNDLE)
-        sqe->ioprio |= OURO__RECVSEND_BUNDLE;
-    if (!b->lent)
-        sqe->ioprio |= IORING_RECVSEND_POLL_FIRST; /* else it would end at once, for nothing */
-    if (b->limits) {
-        size_t left = ouro__buffers_share(b) - s->in.unread;
-        sqe->file_index = (uint32_t)(left > b->size ? left : b->size); /* in its other meaning */
+    struct ouro__incoming *in = &s->in;
+    uint16_t id = place(in);
+    if (id == OURO__NO_BUFFER) {
+        stand_in_line(s);
+        return;
+    }
+    uint32_t end = in->buffers->pieces[id].end;
+    size_t n = wanted(s, ask, in->buffers->size - end);
+    keep(in, id, receive_to(s, ouro__buffer_at(in->buffers, id) + end, n));
+}
+
+/* Whether the bytes @ask wants go to its own buffer without a stop in the queue: all of many, and
+ * any when there is no buffer, so that a read that brings its own need not wait for one. */
+static bool goes_direct(const ouro_stream *s, const struct ouro__ask *ask)
+{
+    const struct ouro__incoming *in = &s->in;
+    bool none = !in->buffers->spare;
+    if (ask->how == OURO__READ_SOME)
+        return ask->size >= SMALL_READ || s->opts.no_read_ahead || none;
+    return ask->how == OURO__READ_EXACT &&
+           (ask->done || ask->size > ouro__buffers_share(in->buffers) || none);
+}
+
+static void receive_direct(ouro_stream *s, struct ouro__ask *ask)
+{
+    if (s->in.unread)
+        ask->done += ouro__incoming_take(s, ask->buf + ask->done, ask->size - ask->done);
+    ask->done += receive_to(s, ask->buf + ask->done, ask->size - ask->done);
+}
+
+static void put_back(struct ouro__incoming *in, const unsigned char *bytes, size_t n)
+{
+    while (n) {
+        uint16_t id = place(in);
+        uint32_t end = in->buffers->pieces[id].end;
+        size_t room = in->buffers->size - end;
+        size_t some = n < room ? n : room;
+        memcpy(ouro__buffer_at(in->buffers, id) + end, bytes, some);
+        keep(in, id, some);
+        bytes += some;
+        n -= some;
     }
 }
 
-static void make_direct(const ouro_stream *s, struct io_uring_sqe *sqe)
+/* Exactly so much is often there at once. If it is not, what came goes to the queue, where a cancel
+ * leaves it. */
+static void receive_frame(ouro_stream *s, struct ouro__ask *ask)
 {
-    const struct ouro__ask *ask = &s->in.reading->ask;
-    size_t n = ask->size - ask->done;
-    sqe->addr = (uintptr_t)(ask->buf + ask->done);
-    sqe->len = (uint32_t)(n < MOST_AT_ONCE ? n : MOST_AT_ONCE);
-    if (s->is_socket && ask->how == OURO__READ_EXACT)
-        sqe->msg_flags = MSG_WAITALL;
+    struct ouro__incoming *in = &s->in;
+    size_t n = receive_to(s, ask->buf, ask->size);
+    if (n == ask->size || n > (size_t)in->buffers->spare * in->buffers->size)
+        ask->done = n;
+    else
+        put_back(in, ask->buf, n);
 }
 
-static void make_poll(struct io_uring_sqe *sqe)
+bool ouro__incoming_receive(ouro_stream *s, struct ouro__ask *ask)
 {
-    sqe->opcode = IORING_OP_POLL_ADD;
-    sqe->off = 0;
-    sqe->poll32_events = POLLIN;
+    struct ouro__incoming *in = &s->in;
+    if (!in->readable || in->by_ring || ouro__linked(&in->turn))
+        return false;
+    if (goes_direct(s, ask))
+        receive_direct(s, ask);
+    else if (ask->how == OURO__READ_EXACT && ask->size >= SMALL_READ && !in->unread)
+        receive_frame(s, ask);
+    else
+        receive_to_queue(s, ask);
+    return true;
+}
+
+/* ---- Waiting --------------------------------------------------------------------------------- */
+
+static void make_poll(const ouro_stream *s, struct io_uring_sqe *sqe)
+{
+    *sqe = (struct io_uring_sqe){.opcode = IORING_OP_POLL_ADD, .fd = s->fd};
+    sqe->len = s->in.by_ring ? 0 : IORING_POLL_ADD_MULTI;
+    sqe->poll32_events = POLLIN | POLLRDHUP | POLLPRI;
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     sqe->poll32_events <<= 16; /* the kernel keeps it where the 16 bits of old were */
 #endif
 }
 
-/* Fill in the receive for the way it goes. */
-static void make(const ouro_stream *s, struct io_uring_sqe *sqe)
+static void make_read(const ouro_stream *s, struct io_uring_sqe *sqe)
 {
     const struct ouro__incoming *in = &s->in;
-    *sqe = (struct io_uring_sqe){.opcode = IORING_OP_RECV, .fd = s->fd};
-    if (!s->is_socket) {
-        sqe->opcode = IORING_OP_READ;
-        sqe->off = (uint64_t)-1;
-    } else if (in->called) {
-        sqe->msg_flags = MSG_DONTWAIT;
-    }
-    switch ((enum ouro__way)in->way) {
-    case OURO__MULTISHOT:
-        make_multishot(s, sqe);
-        break;
-    case OURO__ONE:
-        sqe->len = wanted(s);
-        break;
-    case OURO__OWN:
-        sqe->addr = (uintptr_t)ouro__buffer_at(in->buffers, in->own);
-        sqe->len = wanted(s);
-        break;
-    case OURO__DIRECT:
-        make_direct(s, sqe);
-        return;
-    case OURO__POLL:
-        make_poll(sqe);
-        return;
-    }
-    if (in->buffers->ring) {
-        sqe->flags = IOSQE_BUFFER_SELECT;
-        sqe->buf_group = OURO__STREAM_GROUP;
-    }
-}
-
-/* ---- Beginning and end of one receive -------------------------------------------------------- */
-
-static void stand_in_line(ouro_stream *s, bool first)
-{
-    struct ouro__buffers *b = s->in.buffers;
-    if (first) {
-        ouro__list_push_front(&b->waiting, &s->in.turn);
-    } else {
-        ouro__list_push(&b->waiting, &s->in.turn);
-    }
-    call_waiting(b);
-    if (ouro__linked(&s->in.turn) && !first) {
-        b->parked++;
-        s->in.parked++;
-    }
-}
-
-/* What was set aside for the receive that has ended. */
-static void tidy(ouro_stream *s)
-{
-    struct ouro__incoming *in = &s->in;
-    if (in->own != OURO__NO_BUFFER) {
-        uint16_t id = in->own;
-        in->own = OURO__NO_BUFFER;
-        give_back(in->buffers, id);
-    }
-    if (in->called) {
-        in->called = false;
-        in->buffers->called--;
-        call_waiting(in->buffers);
-    }
-}
-
-static int start_as(ouro_stream *s, enum ouro__way way)
-{
-    struct ouro__incoming *in = &s->in;
-    in->way = (uint8_t)way;
-    in->cancelled = false;
-    if (way == OURO__OWN)
-        in->own = ouro__buffer_take(in->buffers);
-    make(s, &in->op.sqe);
-    int rc = ouro__op_start_idle(s->loop, &in->op);
-    if (rc < 0)
-        tidy(s);
-    return rc;
+    *sqe = (struct io_uring_sqe){
+        .opcode = IORING_OP_READ,
+        .fd = s->fd,
+        .off = (uint64_t)-1,
+        .addr = (uintptr_t)ouro__buffer_at(in->buffers, in->own),
+        .len = (uint32_t)wanted(s, &in->reading->ask, in->buffers->size),
+    };
 }
 
 static int start(ouro_stream *s)
 {
-    return start_as(s, choose(s));
+    struct ouro__incoming *in = &s->in;
+    in->cancelled = false;
+    in->unheard = 0;
+    int rc = ouro__op_start_idle(s->loop, &in->op);
+    if (rc < 0 && in->own != OURO__NO_BUFFER) {
+        ouro__buffer_give_back(in->buffers, in->own);
+        in->own = OURO__NO_BUFFER;
+    }
+    return rc;
 }
 
-int ouro__incoming_want(ouro_stream *s)
+static int start_poll(ouro_stream *s)
+{
+    make_poll(s, &s->in.op.sqe);
+    return start(s);
+}
+
+/* Have the ring read. */
+static int start_read(ouro_stream *s)
 {
     struct ouro__incoming *in = &s->in;
-    if (!in->buffers)
-        in->buffers = ouro__buffers_get(s->loop);
-    if (!in->buffers)
-        return -ENOMEM;
-    if (ouro__op_live(&in->op) || ouro__linked(&in->turn))
-        return 0;
-    enum ouro__way way = choose(s);
-    bool needs_one = way == OURO__OWN && !in->buffers->spare;
-    if (way != OURO__DIRECT && (needs_one || !ouro__list_empty(&in->buffers->waiting))) {
-        stand_in_line(s, false);
+    in->own = ouro__buffer_take(in->buffers);
+    if (in->own == OURO__NO_BUFFER) {
+        stand_in_line(s);
         return 0;
     }
-    return start_as(s, way);
+    make_read(s, &in->op.sqe);
+    return start(s);
 }
 
-bool ouro__incoming_cancel(ouro_stream *s)
+int ouro__incoming_wait(ouro_stream *s)
 {
     struct ouro__incoming *in = &s->in;
-    in->cancelled = true;
-    if (!ouro__op_cancel(s->loop, &in->op))
-        return false;
-    tidy(s);
-    return true;
+    in->unheard = 0;
+    if (ouro__linked(&in->turn))
+        return 0;
+    if (in->readable && !in->by_ring) {
+        if (!ouro__linked(&in->job.link))
+            ouro__ready(s->loop, &in->job); /* one receive in each pass: others want to run */
+        return 0;
+    }
+    if (ouro__op_live(&in->op))
+        return 0;
+    return in->by_ring ? start_read(s) : start_poll(s);
+}
+
+static void go_on(struct ouro__job *job)
+{
+    ouro__reading_go_on(OURO__CONTAINER(job, ouro_stream, in.job));
+}
+
+void ouro__incoming_call(struct ouro__job *job)
+{
+    struct ouro__buffers *b = OURO__CONTAINER(job, struct ouro__buffers, job);
+    for (unsigned n = b->spare; n > 0 && !ouro__list_empty(&b->waiting); n--) {
+        struct ouro__link *link = ouro__list_pop(&b->waiting);
+        b->woken++;
+        ouro__reading_go_on(OURO__CONTAINER(link, ouro_stream, in.turn));
+    }
 }
 
 /* ---- Completions ----------------------------------------------------------------------------- */
 
-static void arrived(ouro_stream *s, uint32_t n, uint32_t flags)
+static void polled(ouro_stream *s, int32_t events)
 {
     struct ouro__incoming *in = &s->in;
-    if (in->way == OURO__POLL)
-        return;
-    in->bytes += n;
-    in->receives++;
-    if (in->way == OURO__DIRECT) {
-        in->reading->ask.done += n;
-    } else if (in->way == OURO__OWN) {
-        uint16_t id = in->own;
-        in->own = OURO__NO_BUFFER;
-        keep(in, id, n);
-    } else {
-        assert(flags & IORING_CQE_F_BUFFER);
-        keep_filled(in, (uint16_t)(flags >> IORING_CQE_BUFFER_SHIFT), n);
-    }
-}
-
-/* It may come with a buffer all the same. */
-static void nothing_arrived(ouro_stream *s, uint32_t flags)
-{
-    if (!(flags & IORING_CQE_F_BUFFER))
-        return;
-    ouro__buffer_filled(s->in.buffers);
-    give_back(s->in.buffers, (uint16_t)(flags >> IORING_CQE_BUFFER_SHIFT));
-}
-
-/* The receive has ended with an error. 0: it is none, and the next may do better. 1: the stream
- * stands in line. Else what the read that waits fails with. */
-static int look_into(ouro_stream *s, int rc, bool called)
-{
-    struct ouro__incoming *in = &s->in;
-    switch (rc) {
-    case -ENOBUFS:
-        ouro__buffers_dry(in->buffers);
-        if (!in->reading)
-            return 0;
-        stand_in_line(s, called);
-        return 1;
-    case -EAGAIN:
-        /* Called for nothing; or this is a pipe in non-blocking mode. */
-        if (!in->reading)
-            return 0;
-        rc = start_as(s, s->is_socket ? choose(s) : OURO__POLL);
-        return rc < 0 ? rc : 1;
-    case -EINTR:
-        return 0;
-    case -ECANCELED:
-        return in->cancelled ? 0 : rc; /* not by us: the loop is shut down */
-    case -EINVAL:
-        if (in->way == OURO__MULTISHOT && in->buffers->limits) {
-            in->buffers->limits = false; /* this kernel knows none */
-            return 0;
-        }
-        break;
-    default:
-        break;
-    }
-    in->over = true;
-    in->error = rc;
-    return 0;
-}
-
-/* The last completion has come. As look_into(). */
-static int ended(ouro_stream *s, int res)
-{
-    struct ouro__incoming *in = &s->in;
-    bool called = in->called;
-    tidy(s);
-    if (res < 0)
-        return look_into(s, res, called);
-    if (res == 0)
-        in->over = true;
-    else if (in->way == OURO__MULTISHOT && in->unread >= ouro__buffers_share(in->buffers))
+    in->readable = true;
+    in->wary = in->wary || (events & ~POLLIN);
+    if (!in->reading && ++in->unheard == MOST_UNHEARD && ouro__op_live(&in->op)) {
         in->paused++;
-    return 0;
+        in->cancelled = true;
+        ouro__op_cancel(s->loop, &in->op);
+    }
+}
+
+/* The ring's read is over. 0, or what the read that waits fails with; 1: it waits on. */
+static int has_read(ouro_stream *s, int32_t res)
+{
+    struct ouro__incoming *in = &s->in;
+    uint16_t id = in->own;
+    in->own = OURO__NO_BUFFER;
+    bool stopped = res == -ECANCELED;
+    keep(in, id, stopped ? 0 : note(s, res));
+    if (in->shut)
+        drop_queue(in);
+    if (stopped && !in->cancelled)
+        return res; /* the loop is shut down */
+    if (res != -EAGAIN || !in->reading)
+        return 0;
+    int rc = start_poll(s); /* it is in non-blocking mode */
+    return rc < 0 ? rc : 1;
 }
 
 static void complete(ouro_loop *loop, struct ouro__op *op, int32_t res, uint32_t flags)
@@ -427,34 +407,52 @@ static void complete(ouro_loop *loop, struct ouro__op *op, int32_t res, uint32_t
     ouro_stream *s = OURO__CONTAINER(op, ouro_stream, in.op);
     struct ouro__incoming *in = &s->in;
     (void)loop;
+    (void)flags;
     int rc = 0;
-    if (res > 0)
-        arrived(s, (uint32_t)res, flags);
-    else
-        nothing_arrived(s, flags);
-    if (!(flags & IORING_CQE_F_MORE)) {
-        rc = ended(s, res);
-    } else if (in->unread >= ouro__buffers_share(in->buffers) && !in->cancelled) {
-        in->paused++;
-        ouro__incoming_cancel(s);
-    }
-    if (rc < 0 && in->reading)
-        ouro__reading_fail(s, rc);
-    else if (rc == 0)
+    if (in->own != OURO__NO_BUFFER)
+        rc = has_read(s, res);
+    else if (res >= 0)
+        polled(s, res);
+    else if (res != -ECANCELED || !in->cancelled)
+        rc = res; /* a cancel that is not ours: the loop is shut down */
+    if (rc == 0)
         ouro__reading_go_on(s);
+    else if (rc < 0 && in->reading)
+        ouro__reading_fail(s, rc);
     if (s->state != OURO__STREAM_OPEN || !ouro__line_empty(&s->taking))
         ouro__stream_op_ended(s);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
+static int domain_of(int fd)
+{
+    int domain = AF_UNSPEC;
+    socklen_t size = sizeof(domain);
+    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
+    return domain;
+}
+
+static bool is_pipe(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
 void ouro__incoming_init(ouro_stream *s)
 {
-    s->in.op.complete = complete;
-    s->in.first = OURO__NO_BUFFER;
-    s->in.last = OURO__NO_BUFFER;
-    s->in.lent = OURO__NO_BUFFER;
-    s->in.own = OURO__NO_BUFFER;
+    struct ouro__incoming *in = &s->in;
+    in->op.complete = complete;
+    in->job.run = go_on;
+    in->first = OURO__NO_BUFFER;
+    in->last = OURO__NO_BUFFER;
+    in->lent = OURO__NO_BUFFER;
+    in->own = OURO__NO_BUFFER;
+    in->readable = true; /* often something has come by the first read */
+    int domain = s->is_socket ? domain_of(s->fd) : AF_UNSPEC;
+    in->is_unix = domain == AF_UNIX;
+    in->short_is_all = domain == AF_INET || domain == AF_INET6;
+    in->by_ring = !s->is_socket && !is_pipe(s->fd);
 }
 
 bool ouro__incoming_is_quiet(const ouro_stream *s)
@@ -464,35 +462,39 @@ bool ouro__incoming_is_quiet(const ouro_stream *s)
 
 bool ouro__incoming_recall(ouro_stream *s)
 {
-    if (ouro__linked(&s->in.turn))
-        ouro__list_remove(&s->in.turn);
-    return !ouro__op_live(&s->in.op) || ouro__incoming_cancel(s);
-}
-
-/* End the read that waits, now, or when the kernel has let go of its buffer. */
-static void stop(ouro_stream *s, int rc)
-{
     struct ouro__incoming *in = &s->in;
-    in->stopped = rc;
-    bool quiet = ouro__incoming_recall(s);
-    if (in->reading && (quiet || in->way != OURO__DIRECT))
-        ouro__reading_fail(s, rc);
+    if (ouro__linked(&in->turn))
+        ouro__list_remove(&in->turn);
+    if (ouro__linked(&in->job.link))
+        ouro__list_remove(&in->job.link);
+    if (!ouro__op_live(&in->op))
+        return true;
+    in->cancelled = true;
+    if (!ouro__op_cancel(s->loop, &in->op))
+        return false;
+    if (in->own != OURO__NO_BUFFER)
+        ouro__buffer_give_back(in->buffers, in->own);
+    in->own = OURO__NO_BUFFER;
+    return true;
 }
 
 void ouro__incoming_stop(ouro_stream *s, int rc)
 {
-    stop(s, rc);
+    ouro__incoming_recall(s);
+    if (s->in.reading)
+        ouro__reading_fail(s, rc);
 }
 
 void ouro__incoming_drop(ouro_stream *s)
 {
     struct ouro__incoming *in = &s->in;
+    if (ouro__linked(&in->turn))
+        ouro__list_remove(&in->turn);
     if (!in->buffers)
         return;
     if (in->lent != OURO__NO_BUFFER)
-        ouro__buffer_give_back(in->buffers, in->lent);
-    in->lent = OURO__NO_BUFFER;
-    drop_queue(s);
+        ouro__incoming_done(s);
+    drop_queue(in);
     ouro__buffers_unref(in->buffers);
     in->buffers = NULL;
 }
@@ -500,9 +502,10 @@ void ouro__incoming_drop(ouro_stream *s)
 void ouro__incoming_shut(ouro_stream *s)
 {
     struct ouro__incoming *in = &s->in;
+    in->shut = true;
     in->over = true;
     in->error = 0;
-    drop_queue(s);
-    if (ouro__incoming_recall(s) || in->way != OURO__DIRECT)
-        ouro__reading_go_on(s);
+    drop_queue(in);
+    ouro__reading_go_on(s);
+    ouro__incoming_recall(s);
 }

@@ -38,25 +38,26 @@ struct ouro__reading {
     struct ouro__ask ask;
 };
 
-/* read.c: something has come, or nothing will: settle the read that waits, or have more received. */
+/* read.c: something may have come, or nothing will: settle the read that waits, or have it wait
+ * on. */
 void ouro__reading_go_on(ouro_stream *s);
 
 /* The read that waits comes to the error @rc. */
 void ouro__reading_fail(ouro_stream *s, int rc);
 
-/* receive.c: have bytes received for the read that waits. 0, or -ENOMEM. */
-int ouro__incoming_want(ouro_stream *s);
+/* receive.c: receive once for @ask, if it need not wait for that. False: it need. */
+bool ouro__incoming_receive(ouro_stream *s, struct ouro__ask *ask);
+
+/* See to it that the read that waits goes on when there is something. 0, or -ENOMEM. */
+int ouro__incoming_wait(ouro_stream *s);
 
 /* Move up to @n bytes out of the queue. Returns how many there were. */
 size_t ouro__incoming_take(ouro_stream *s, unsigned char *to, size_t n);
 
-/* Take the first buffer out of the queue; the one before is given back. */
+/* Take the first buffer out of the queue, until it is given back. */
 uint16_t ouro__incoming_lend(ouro_stream *s);
 
 /* Give back what was lent. */
 void ouro__incoming_done(ouro_stream *s);
-
-/* Stop the receive under way. True: it never reached the kernel, and has ended. */
-bool ouro__incoming_cancel(ouro_stream *s);
 
 #endif

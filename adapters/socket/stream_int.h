@@ -22,34 +22,31 @@ enum ouro__stream_state {
     OURO__STREAM_CLOSED,
 };
 
-/* How bytes are got from the kernel. */
-enum ouro__way {
-    OURO__MULTISHOT, /* again and again, into buffers that the kernel chooses */
-    OURO__ONE,       /* once, into one that it chooses */
-    OURO__OWN,       /* once, into one that we have chosen */
-    OURO__DIRECT,    /* once, to where the reader wants them */
-    OURO__POLL,      /* not yet: a pipe in non-blocking mode has to be waited for */
-};
-
 /* What comes in: receive.c. Bytes that are not read yet are in a queue of buffers. While a read
- * waits, a receive is under way, or the stream stands in line for a buffer. */
+ * waits, a poll or a read of the ring's is under way, or the stream stands in line for a buffer, or
+ * the job is to run. */
 struct ouro__incoming {
-    struct ouro__op op;            /* the receive that is under way, if it is live */
+    struct ouro__op op;            /* the poll, or the ring's read, if it is live */
     struct ouro__buffers *buffers; /* a reference; NULL: nothing was read yet */
     struct ouro__reading *reading; /* who waits, or NULL */
     struct ouro__link turn;        /* in the line for buffers */
+    struct ouro__job job;          /* goes on with the read that waits */
     size_t unread;                 /* bytes in the queue */
-    uint16_t first;                /* OURO__NO_BUFFER: it is empty */
+    uint16_t first;                /* of the queue; OURO__NO_BUFFER: it is empty */
     uint16_t last;
-    uint16_t lent;  /* by ouro_stream_next() */
-    uint16_t own;   /* that the receive under way fills */
-    uint8_t way;    /* enum ouro__way, of the receive under way */
-    bool called;    /* it was in line, and is to take one buffer */
-    bool cancelled; /* by us */
-    bool over;      /* no more will come, because of: */
-    int error;      /* 0: it is the end */
-    int stopped;    /* what a read ends with that the kernel was to fill */
-    int64_t got;    /* see ouro_stream_got() */
+    uint16_t lent;   /* by ouro_stream_next() */
+    uint16_t own;    /* that the ring reads into; OURO__NO_BUFFER: it does not */
+    uint8_t unheard; /* times the poll has told, and nobody has read */
+    bool by_ring;    /* it is no socket or pipe */
+    bool readable;   /* as far as we know */
+    bool is_unix;
+    bool short_is_all; /* a receive that leaves room has left nothing behind: TCP's, */
+    bool wary;         /* but for this stream that is not sure any more */
+    bool cancelled;    /* the operation, by us */
+    bool shut;         /* what comes is dropped */
+    bool over;         /* no more will come, because of: */
+    int error;         /* 0: it is the end */
+    int64_t got;       /* see ouro_stream_got() */
     uint64_t bytes;
     uint64_t receives;
     uint64_t parked;

@@ -17,6 +17,7 @@
 #include <linux/io_uring.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -473,6 +474,59 @@ static int64_t children(void *arg)
     return rc;
 }
 
+/* ---- Scenario: reads of streams --------------------------------------------------------------- */
+
+/* A stream to read from, @ret_peer to send to it; NULL: no memory, or whatever it is. */
+static ouro_stream *open_stream(int *ret_peer)
+{
+    int ends[2];
+    ouro_stream *s = NULL;
+    check_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    *ret_peer = ends[1];
+    if (hear(ouro_stream_new(ends[0], NULL, &s)) < 0)
+        close(ends[0]);
+    return s;
+}
+
+static void read_in_all_ways(ouro_stream *s, int peer)
+{
+    char buf[64];
+    const void *bytes;
+    check_eq(send(peer, "a line\nand more", 15, 0), 15);
+    hear(ouro_await(ouro_stream_read_line(s, buf, sizeof buf)));
+    hear(ouro_await(ouro_stream_peek(s, buf, 2)));
+    hear(ouro_await(ouro_stream_next(s, &bytes)));
+    ouro_future *f = ouro_stream_read_exact(s, buf, 8);
+    hear(ouro_await(ouro_sleep(OURO_MS(1))));
+    check_eq(send(peer, "12345678;;", 10, 0), 10);
+    hear(ouro_await(f));
+    hear(ouro_await(ouro_stream_read_until(s, buf, sizeof buf, ";", 1)));
+    hear(ouro_await(ouro_timeout(ouro_stream_read_exact(s, buf, 10), OURO_MS(1))));
+    shutdown(peer, SHUT_WR);
+}
+
+static int64_t streams(void *arg)
+{
+    (void)arg;
+    int peer;
+    static char buf[4096];
+    hear(ouro_stream_buffers_set(&(ouro_stream_buffers){.count = 4, .size = 64}));
+    for (int way = 0; way < 2; way++) {
+        ouro_stream *s = open_stream(&peer);
+        if (s && way == 0)
+            read_in_all_ways(s, peer);
+        if (s)
+            hear(ouro_await(ouro_timeout(ouro_stream_read(s, buf, sizeof buf), OURO_MS(1))));
+        if (s && way == 0)
+            hear(ouro_await(ouro_stream_close(s)));
+        else if (s)
+            close((int)hear(ouro_await(ouro_stream_take_fd(s))));
+        ouro_stream_free(s);
+        close(peer);
+    }
+    return 0;
+}
+
 /* ---- Walking --------------------------------------------------------------------------------- */
 
 /* A loop on either driver, with as little memory as there is. On failure nothing was made. */
@@ -578,6 +632,11 @@ Test(no_memory, groups_selects_and_waits_fail_cleanly_at_every_allocation)
 Test(no_memory, jobs_of_pools_fail_cleanly_at_every_allocation)
 {
     walk(jobs, true);
+}
+
+Test(no_memory, reads_of_streams_fail_cleanly_at_every_allocation)
+{
+    walk(streams, true);
 }
 
 Test(no_memory, signals_and_children_fail_cleanly_at_every_allocation)

@@ -301,8 +301,8 @@ KernelTest(stream_ends, the_descriptor_stays_while_something_is_unread_or_pendin
     check_eq(ouro_await(ouro_stream_take_fd(s)), -EBUSY);
     say(peer, "xy");
     check_eq(ouro_await(f), 2);
-    say(peer, "xy");
-    settle_down();
+    say(peer, "xyz");
+    check_eq(ouro_await(ouro_stream_read(s, buf, 1)), 1); /* and receives the rest */
     check_eq(ouro_await(ouro_stream_take_fd(s)), -EBUSY);
     check_eq(ouro_await(ouro_stream_read(s, buf, 8)), 2);
     ouro_future *taken = ouro_stream_take_fd(s);

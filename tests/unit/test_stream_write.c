@@ -45,7 +45,7 @@ KernelTest(write, short_counts_are_continued)
 KernelTest(write, several_at_once_stay_whole_and_in_order)
 {
     enum { N = 200 };
-    char text[N * 8], got[N * 8];
+    char text[N * 8 + 1], got[N * 8];
     ouro_future *f[N];
     connect_out(UNIX_PEER, NULL, false);
     for (int i = 0; i < N; i++) {

@@ -22,11 +22,12 @@
  *             break;
  *     ouro_stream_free(s);
  *
- * Reading: one at a time, a second is -EBUSY. What the peer has sent waits in the stream, so a read
- * that is cancelled, or times out, loses nothing: the next one finds it. Sockets receive into
- * buffers that all streams of a loop share, see ouro_stream_buffers_set(); a stream that is not read
- * from holds a few of them and then leaves the rest to the kernel, which tells the peer to slow
- * down.
+ * Reading: one at a time, a second is -EBUSY. What the peer has sent waits in the stream or in the
+ * kernel, so a read that is cancelled, or times out, loses nothing: the next one finds it. Bytes
+ * are received when a read wants them, straight into its buffer where that is large; what a stream
+ * has to keep, or lends, is in buffers that all streams of a loop share, see
+ * ouro_stream_buffers_set(). A stream that waits has none of them, and one that nobody reads from
+ * leaves all to the kernel, which tells the peer to slow down.
  *
  * Writing: any number at a time; each is written whole, in the order of the calls, and settles when
  * the kernel has all of it. A write that fails or is cancelled half-way says how much went out by
@@ -51,7 +52,8 @@ typedef struct ouro_stream_options {
                             SIZE_MAX: none. Default: 64 KiB */
     int no_read_ahead; /**< not 0: take nothing from the kernel but what a read asks for, so that
                             the descriptor can be handed to something else at a known place, or
-                            carry descriptors. Default: receive ahead */
+                            carry descriptors; to read lines is slow then. Default: a read that is
+                            small, or looks for something, receives more than it wants */
 } ouro_stream_options;
 
 /** Options of ouro_stream_connect(). Zero is the default of every field. */
@@ -64,32 +66,39 @@ typedef struct ouro_stream_connect_options {
 typedef struct ouro_stream_stats {
     uint64_t bytes_in;    /**< received from the kernel */
     uint64_t bytes_out;   /**< taken by the kernel */
-    uint64_t receives;    /**< completions that brought bytes */
+    uint64_t receives;    /**< times that some were received */
     uint64_t sends;       /**< completions that took bytes */
     uint64_t parked;      /**< times it had to wait for a buffer, since others held them */
-    uint64_t paused;      /**< times it stopped receiving, since it held its share */
+    uint64_t paused;      /**< times it stopped listening to the kernel, since nobody read */
     uint64_t zero_copies; /**< sends that were not copied */
     size_t unread;        /**< bytes received, and not read yet */
     size_t unsent;        /**< bytes that wait to be sent */
 } ouro_stream_stats;
 
-/** How the streams of a loop share buffers. Zero is the default of every field. */
+/**
+ * How the streams of a loop share buffers. Zero is the default of every field.
+ *
+ * A stream takes one when bytes are there that have to be kept together, as a line or a record, or
+ * that are lent; it has none while it waits for the first of them. When all are taken, streams
+ * stand in line, and get one each, oldest first, as they come back. A read that just wants bytes,
+ * or so many of them, has a buffer of its own and never stands in line.
+ */
 typedef struct ouro_stream_buffers {
-    unsigned count; /**< how many; rounded up to a power of two, 32768 at most. Default: 1024 */
-    size_t size;    /**< bytes of each; rounded up to a multiple of 64, 64 to 1 MiB. Default:
-                         4 KiB */
-    unsigned share; /**< how many one stream may hold; 2 at least. Default: 16, but no more than a
-                         quarter of them all */
+    unsigned count; /**< how many; 2 to 32768. Default: 1024. Memory is touched only for as many as
+                         were ever needed at one time */
+    size_t size; /**< bytes of each; rounded up to a multiple of 64, 64 to 1 MiB. Default: 64 KiB,
+                         where bulk is as cheap as it gets (measured) */
+    unsigned share; /**< how many one stream may fill, which limits what can be kept together; 2 at
+                         least. Default: 4, but no more than a quarter of them all */
 } ouro_stream_buffers;
 
 /** What has become of the buffers. */
 typedef struct ouro_stream_buffers_stats {
-    unsigned count;   /**< buffers there are; 0: nothing was received yet, or this kernel does not
-                           choose buffers, and streams read into their own */
+    unsigned count;   /**< buffers there are; 0: no stream has been read from yet */
     size_t size;      /**< bytes of each */
-    unsigned held;    /**< with received bytes in them */
+    unsigned held;    /**< by streams */
     unsigned waiting; /**< streams that wait for one now, oldest first */
-    uint64_t empty;   /**< times the kernel found none */
+    uint64_t empty;   /**< times there was none */
     uint64_t parked;  /**< streams that had to wait, ever */
     uint64_t woken;   /**< streams that got on again */
 } ouro_stream_buffers_stats;
@@ -154,11 +163,12 @@ ouro_future *ouro_stream_read(ouro_stream *s, void *buf, size_t size) OURO_NODIS
 /**
  * Read exactly so much.
  *
- * What a stream may hold (see ouro_stream_buffers) is taken at once or not at all. More than that
- * goes to @p buf as it comes; if it breaks off, ouro_stream_got() says how much of it came.
+ * What a stream may hold (see ouro_stream_buffers) is taken at once or not at all. More than that,
+ * or when there are no buffers left, goes to @p buf as it comes; if it breaks off,
+ * ouro_stream_got() says how much of it came.
  *
  * @param s     Borrowed.
- * @param buf   Lent until the future settles.
+ * @param buf   Lent until the future settles; if it fails, what is in it is undefined beyond that.
  * @param size  Bytes.
  * @return A future, never NULL: @p size; -ENODATA the stream ended before; else as
  *         ouro_stream_read().
@@ -184,9 +194,9 @@ int64_t ouro_stream_got(const ouro_stream *s);
  * @param delimiter       Lent until the future settles; it may have any bytes in it.
  * @param delimiter_size  Bytes of it, 1 or more.
  * @return A future, never NULL: the number of bytes in @p buf, the delimiter included; -EMSGSIZE
- *         when it is not in the first @p size bytes, which stay in the stream, and -ENODATA when
- *         the stream ends before it, likewise; -EINVAL also for a delimiter longer than @p size;
- *         else as ouro_stream_read().
+ *         when it is not in the first @p size bytes, or in as many as the stream may hold, which
+ *         stay in the stream, and -ENODATA when the stream ends before it, likewise; -EINVAL
+ *         also for a delimiter longer than @p size; else as ouro_stream_read().
  * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_stream_read_until(ouro_stream *s, void *buf, size_t size, const void *delimiter,
@@ -199,8 +209,8 @@ ouro_future *ouro_stream_read_until(ouro_stream *s, void *buf, size_t size, cons
  * @param buf   Lent until the future settles.
  * @param size  Bytes of room, 2 or more: one is for the zero.
  * @return A future, never NULL: the length of the line, the newline included; the last one may have
- *         none. 0 the stream has ended. -EMSGSIZE the line does not fit, and stays in the stream;
- *         else as ouro_stream_read().
+ *         none. 0 the stream has ended. -EMSGSIZE the line does not fit, or is more than
+ *         the stream may hold, and stays in the stream; else as ouro_stream_read().
  * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_stream_read_line(ouro_stream *s, char *buf, size_t size) OURO_NODISCARD;
@@ -404,13 +414,12 @@ int ouro_stream_peer(const ouro_stream *s, ouro_address *ret_address);
 int ouro_stream_local(const ouro_stream *s, ouro_address *ret_address);
 
 /**
- * Take the descriptor out, and close the rest. What the stream has begun to receive ahead is taken
- * back first, which may come too late: see no_read_ahead.
+ * Take the descriptor out, and close the rest. What has not been received is the descriptor's.
  *
  * @param s  Borrowed.
  * @return A future, never NULL: the descriptor; -EBUSY (something is pending, or was received and
- *         not read: read that first), -ECANCELED (the stream goes on), -EBADF, -ENOMEM, -EINVAL,
- *         -EXDEV, -ECHILD, -ESHUTDOWN.
+ *         not read: read that first, or see no_read_ahead), -ECANCELED (the
+ *         stream goes on), -EBADF, -ENOMEM, -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN.
  * @owns the caller closes the descriptor; one that nobody takes is closed.
  * @thread Loop thread only.
  */
