@@ -8,6 +8,7 @@
  */
 #include <ouro/ouro.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
