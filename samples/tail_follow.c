@@ -20,9 +20,10 @@
 struct tail {
     const char *path;
     const char *name; /* the last part of it */
-    ouro_file *file;  /* NULL: there is none now */
-    int64_t offset;   /* up to here it has been printed */
-    int64_t printed;  /* bytes, in all */
+    ouro_notify *notify;
+    ouro_file *file; /* NULL: there is none now */
+    int64_t offset;  /* up to here it has been printed */
+    int64_t printed; /* bytes, in all */
 };
 
 /* Print what is new. */
@@ -73,40 +74,42 @@ static int64_t handle(struct tail *t, const ouro_notify_event *e)
     return rc < 0 ? rc : !(mask & IN_DELETE);
 }
 
-static int64_t follow_events(struct tail *t, ouro_notify *n)
+static int64_t follow(struct tail *t)
 {
     int64_t rc = 1;
     while (rc > 0) {
-        const ouro_notify_event *e = ouro_await_ptr(ouro_notify_next(n), &rc);
+        const ouro_notify_event *e = ouro_await_ptr(ouro_notify_next(t->notify), &rc);
         if (e)
             rc = handle(t, e);
     }
     return rc;
 }
 
-static int64_t follow(struct tail *t)
+/* The watch comes first, so that nothing is missed in between. */
+static int64_t begin(struct tail *t, const char *path)
 {
-    ouro_notify *n;
     char folder[4096];
-    const char *slash = strrchr(t->path, '/');
-    t->name = slash ? slash + 1 : t->path;
-    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - t->path) : 1,
-             slash ? t->path : ".");
-    int64_t rc = ouro_notify_open(NULL, &n);
-    if (rc < 0)
-        return rc;
-    rc = ouro_await(ouro_notify_add(n, *folder ? folder : "/", EVENTS));
+    const char *slash = strrchr(path, '/');
+    int length = slash ? (int)(slash - path) + 1 : 1;
+    *t = (struct tail){.path = path, .name = slash ? slash + 1 : path};
+    snprintf(folder, sizeof folder, "%.*s", length, slash ? path : ".");
+    int64_t rc = ouro_notify_open(NULL, &t->notify);
+    if (rc == 0)
+        rc = ouro_await(ouro_notify_add(t->notify, folder, EVENTS));
     if (rc >= 0)
         rc = open_it(t, 0);
     ouro_stat st;
-    if (rc >= 0 && t->file && (rc = ouro_await(ouro_file_stat(t->file, &st))) >= 0)
-        t->offset = (int64_t)st.size;
-    if (rc >= 0)
-        rc = follow_events(t, n);
-    ouro_notify_free(n);
-    ouro_file_free(t->file);
-    t->file = NULL;
+    if (rc < 0 || !t->file)
+        return rc;
+    rc = ouro_await(ouro_file_stat(t->file, &st));
+    t->offset = (int64_t)st.size;
     return rc;
+}
+
+static void end(struct tail *t)
+{
+    ouro_notify_free(t->notify);
+    ouro_file_free(t->file);
 }
 
 /* ---- By itself ------------------------------------------------------------------------------- */
@@ -152,22 +155,33 @@ static int64_t demonstrate(void)
         return rc;
     char path[256];
     snprintf(path, sizeof path, "%s/log", ouro_temp_path(folder));
-    struct tail t = {.path = path};
+    struct tail t = {0};
     rc = ouro_await(ouro_file_write_atomic(path, NULL, 0, NULL));
-    ouro_future *writer = rc < 0 ? ouro_ready(rc) : ouro_spawn(write_log, &t);
     if (rc >= 0)
+        rc = begin(&t, path);
+    if (rc >= 0) {
+        ouro_future *writer = ouro_spawn(write_log, &t);
         rc = follow(&t);
-    int64_t written = ouro_await(writer);
+        int64_t written = ouro_await(writer);
+        rc = rc < 0 ? rc : written;
+    }
+    end(&t);
     ouro_temp_free(folder);
-    return rc < 0 ? rc : written;
+    return rc;
 }
 
 /* ---------------------------------------------------------------------------------------------- */
 
-static int64_t run(void *arg)
+static int64_t run(void *path)
 {
-    struct tail t = {.path = arg};
-    return arg ? follow(&t) : demonstrate();
+    struct tail t;
+    if (!path)
+        return demonstrate();
+    int64_t rc = begin(&t, path);
+    if (rc >= 0)
+        rc = follow(&t);
+    end(&t);
+    return rc;
 }
 
 int main(int argc, char **argv)
