@@ -379,3 +379,50 @@ KernelTest(write, shutdown_of_what_is_not_there)
     disconnect();
     return 0;
 }
+
+/* ---- No memory ------------------------------------------------------------------------------- */
+
+static int64_t in_need(void *unused)
+{
+    static char bytes[300000];
+    connect_out(UNIX_PEER, NULL, true);
+    for (int n = 0; n < 6; n++) {
+        grants = n;
+        ouro_future *first = ouro_stream_write(out, bytes, 20000);
+        ouro_future *second = ouro_stream_write(out, "ab", 2);
+        int put = ouro_stream_put(out, "cd", 2);
+        ouro_future *flush = ouro_stream_flush(out);
+        grants = -1;
+        size_t want = 0, got = 0;
+        while (ouro_future_state(first) == OURO_PENDING ||
+               ouro_future_state(second) == OURO_PENDING ||
+               ouro_future_state(flush) == OURO_PENDING) {
+            got += take(bytes, sizeof(bytes));
+            ouro_await(ouro_sleep(OURO_US(100)));
+        }
+        int64_t rc = ouro_await(first);
+        check(rc == 20000 || rc == -ENOMEM);
+        want += rc > 0 ? 20000 : 0;
+        rc = ouro_await(second);
+        check(rc == 2 || rc == -ENOMEM);
+        want += rc > 0 ? 2 : 0;
+        check(put == 0 || put == -ENOMEM);
+        want += put == 0 ? 2 : 0;
+        rc = ouro_await(flush);
+        check(rc == 0 || rc == -ENOMEM);
+        check_eq(ouro_await(ouro_stream_flush(out)), 0);
+        got += take(bytes, sizeof(bytes));
+        check_eq(got, want);
+    }
+    disconnect();
+    (void)unused;
+    return 0;
+}
+
+Test(write, without_memory_each_call_fails_alone_and_nothing_is_lost)
+{
+    ration_memory();
+    begin_kernel();
+    check_eq(run_main(in_need, NULL), 0);
+    end();
+}

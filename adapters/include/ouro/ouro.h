@@ -23,6 +23,7 @@
 #include <ouro/notify.h>
 #include <ouro/pass.h>
 #include <ouro/path.h>
+#include <ouro/pipe.h>
 #include <ouro/pool.h>
 #include <ouro/process.h>
 #include <ouro/procpool.h>
