@@ -187,16 +187,6 @@ static int open_cached(struct reading *r)
     return errno == EAGAIN || errno == EINVAL || errno == ENOSYS || errno == EPERM ? 1 : -errno;
 }
 
-/* Read into the room there is, if that is in memory: whether there was anything. */
-static bool read_some(struct reading *r)
-{
-    struct iovec room = {.iov_base = r->bytes + r->size, .iov_len = r->capacity - r->size};
-    ssize_t n = preadv2(r->fd, &room, 1, (off_t)r->size, RWF_NOWAIT);
-    if (n > 0)
-        r->size += (size_t)n;
-    return n >= 0;
-}
-
 /* More than one page: its size says how much. */
 static int read_rest(struct reading *r)
 {
@@ -206,7 +196,11 @@ static int read_rest(struct reading *r)
         return rc < 0 ? rc : 1;
     if (!reserve(r, size + 1))
         return -ENOMEM;
-    return read_some(r) && r->size == size ? 0 : 1;
+    struct iovec room = {.iov_base = r->bytes + r->size, .iov_len = r->capacity - r->size};
+    ssize_t n = preadv2(r->fd, &room, 1, (off_t)r->size, RWF_NOWAIT);
+    if (n > 0)
+        r->size += (size_t)n;
+    return r->size == size && n >= 0 ? 0 : 1;
 }
 
 /* 0: all of it has been read. 1: not all that is there is in memory. What is not in memory is
@@ -214,16 +208,18 @@ static int read_rest(struct reading *r)
  * nobody need ask for its size. */
 static int read_cached(struct reading *r)
 {
-    if (!reserve(r, PAGE))
-        return -ENOMEM;
-    if (!read_some(r))
+    char page[PAGE];
+    struct iovec room = {.iov_base = page, .iov_len = sizeof(page)};
+    ssize_t n = preadv2(r->fd, &room, 1, 0, RWF_NOWAIT);
+    if (n < 0)
         return 1;
-    if (r->size == PAGE)
-        return read_rest(r);
-    if (r->size > r->limit)
+    if ((size_t)n > r->limit)
         return -EFBIG;
-    reserve(r, r->size); /* less, so this may fail */
-    return 0;
+    if (!reserve(r, (size_t)n))
+        return -ENOMEM;
+    memcpy(r->bytes, page, (size_t)n);
+    r->size = (size_t)n;
+    return r->size < sizeof(page) ? 0 : read_rest(r);
 }
 
 static int read_at_once(struct reading *r)
