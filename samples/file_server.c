@@ -8,6 +8,7 @@
  * The bytes go from the kernel's cache to the socket without a stay in this program. A name cannot
  * lead out of the folder: the kernel itself refuses that.
  */
+#define _GNU_SOURCE
 #include <ouro/ouro.h>
 
 #include <errno.h>
@@ -25,7 +26,7 @@ static int64_t refuse(ouro_stream *s, const char *name, int64_t error)
     return ouro_await(ouro_stream_write(s, text, (size_t)n));
 }
 
-static int64_t send(ouro_stream *s, ouro_file *file)
+static int64_t send_whole(ouro_stream *s, ouro_file *file)
 {
     char head[32];
     ouro_stat st;
@@ -49,7 +50,7 @@ static int64_t answer(ouro_stream *s, void *arg)
             ouro_file_open(name, O_RDONLY,
                            &(ouro_file_options){.at = folder, .resolve = RESOLVE_BENEATH}),
             &n);
-        n = file ? send(s, file) : refuse(s, name, n);
+        n = file ? send_whole(s, file) : refuse(s, name, n);
         ouro_file_free(file);
         if (n < 0)
             break;

@@ -187,28 +187,21 @@ static struct ouro__answer *fresh_answer(const struct name *name, struct ouro__a
 
 /* ---- Lookups --------------------------------------------------------------------------------- */
 
-/* Decide what those in a line come to; from now on none of them can leave it. Locked. */
-static void decide(struct ouro__link *askers, struct ouro__answer *answer, int rc)
+/* Decide what @asker comes to; from now on it cannot leave. Locked, if anybody else can see it. */
+static void decide(struct ouro__asker *asker, struct ouro__answer *answer, int rc)
 {
-    OURO__LIST_FOR (link, askers) {
-        struct ouro__asker *asker = OURO__CONTAINER(link, struct ouro__asker, link);
-        asker->told = true;
-        asker->answer = ouro__answer_ref(answer);
-        asker->rc = rc;
-    }
+    asker->told = true;
+    asker->answer = ouro__answer_ref(answer);
+    asker->rc = rc;
 }
 
-/* Tell them. Not locked. */
-static void tell(struct ouro__link *askers)
+/* Not locked. */
+static void tell(struct ouro__asker *asker)
 {
-    struct ouro__link *link;
-    while ((link = ouro__list_pop(askers))) {
-        struct ouro__asker *asker = OURO__CONTAINER(link, struct ouro__asker, link);
-        ouro_loop *loop = asker->loop;
-        if (ouro__post(loop, &asker->post) < 0)
-            asker->post.drop(&asker->post, true); /* it was closed without waiting */
-        ouro_loop_unref(loop);
-    }
+    ouro_loop *loop = asker->loop;
+    if (ouro__post(loop, &asker->post) < 0)
+        asker->post.drop(&asker->post, true); /* it was closed without waiting */
+    ouro_loop_unref(loop);
 }
 
 /* A lookup is over; an answer is kept unless the name was forgotten meanwhile. */
@@ -221,7 +214,8 @@ static void answered(struct lookup *lookup, struct ouro__answer *answer, int rc)
     lookup->name = NULL;
     name->lookup = NULL;
     stats.under_way--;
-    decide(&lookup->askers, answer, rc);
+    OURO__LIST_FOR (l, &lookup->askers)
+        decide(OURO__CONTAINER(l, struct ouro__asker, link), answer, rc);
     ouro__list_splice(&askers, &lookup->askers);
     if (answer) {
         ouro__answer_unref(name->answer);
@@ -232,7 +226,8 @@ static void answered(struct lookup *lookup, struct ouro__answer *answer, int rc)
     else
         name_free(name);
     pthread_mutex_unlock(&lock);
-    tell(&askers);
+    for (struct ouro__link *l; (l = ouro__list_pop(&askers));)
+        tell(OURO__CONTAINER(l, struct ouro__asker, link));
 }
 
 /* On a thread of the lane. */
@@ -288,16 +283,6 @@ static bool join(struct name *name, struct ouro__asker *asker, struct lookup **r
     return asker->link.next != NULL;
 }
 
-/* Nobody was asked. */
-static void refuse(struct ouro__asker *asker, int rc)
-{
-    struct ouro__link askers;
-    ouro__list_init(&askers);
-    ouro__list_push(&askers, &asker->link);
-    decide(&askers, NULL, rc);
-    tell(&askers);
-}
-
 /* ---- What resolve.c asks for ----------------------------------------------------------------- */
 
 struct ouro__answer *ouro__names_ask(const struct ouro__question *question, struct ouro__ages ages,
@@ -319,8 +304,10 @@ struct ouro__answer *ouro__names_ask(const struct ouro__question *question, stru
         name = name_new(question);
     bool waits = name && join(name, asker, &lookup);
     pthread_mutex_unlock(&lock);
-    if (!waits)
-        refuse(asker, -ENOMEM);
+    if (!waits) {
+        decide(asker, NULL, -ENOMEM);
+        tell(asker);
+    }
     int rc = lookup ? ouro__lane_run(ouro__this_loop, OURO_LANE_DNS, look_up, lookup, lookup_free)
                     : 0;
     if (rc < 0) {

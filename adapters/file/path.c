@@ -232,7 +232,7 @@ static int64_t make_folders(struct ouro__chore *c)
         return -ENAMETOOLONG;
     memcpy(path, c->path, size);
     for (char *p = path + 1; size > 1 && *p; p++) {
-        if (*p != '/' || p[-1] == '/')
+        if (*p != '/' || p[-1] == '/' || p[strspn(p, "/")] == '\0')
             continue;
         *p = '\0';
         int rc = make_folder(c->fd, path, 0777);

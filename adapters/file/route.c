@@ -199,7 +199,7 @@ void ouro__call_took(struct ouro__files *files, ouro_ns began)
     if (now - began < STALL)
         return;
     files->stats.stalls++;
-    bool soon = files->avoided && now - files->avoid_until < files->avoided * AVOID_SOON;
+    bool soon = files->avoided && now < files->avoid_until + files->avoided * AVOID_SOON;
     files->avoided = soon ? files->avoided * 2 : AVOID_FIRST;
     if (files->avoided > AVOID_MOST)
         files->avoided = AVOID_MOST;

@@ -381,12 +381,22 @@ static bool is_place(const ouro_address *a)
     }
 }
 
-static int check_options(const ouro_connect_options *opts)
+static bool are_places(const ouro_address *items, size_t count)
+{
+    if (!items || count == 0 || count > ADDRESSES_MAX)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!is_place(&items[i]))
+            return false;
+    return true;
+}
+
+static bool options_fit(const ouro_connect_options *opts)
 {
     bool type_fits = opts->type == 0 || opts->type == SOCK_STREAM || opts->type == SOCK_SEQPACKET;
     bool stagger_fits = opts->stagger == 0 || opts->stagger >= STAGGER_MIN;
     bool bind_fits = !opts->bind || is_place(opts->bind);
-    return type_fits && stagger_fits && bind_fits ? 0 : -EINVAL;
+    return type_fits && stagger_fits && bind_fits;
 }
 
 static ouro_future *race(ouro_loop *loop, const ouro_connect_options *opts, const char *where,
@@ -421,9 +431,7 @@ ouro_future *ouro_connect(const char *where, const ouro_connect_options *opts)
     ouro_host_port place;
     if (!opts)
         opts = &defaults;
-    int rc = where ? check_options(opts) : -EINVAL;
-    if (rc == 0)
-        rc = ouro__loop_for_work(&loop);
+    int rc = where && options_fit(opts) ? ouro__loop_for_work(&loop) : -EINVAL;
     if (rc < 0)
         return ouro__failed(rc);
     bool local = strncmp(where, "unix:", 5) == 0;
@@ -442,10 +450,7 @@ ouro_future *ouro_connect_to(const ouro_address *addresses, size_t count,
     ouro_loop *loop;
     if (!opts)
         opts = &defaults;
-    int rc = addresses && count && count <= ADDRESSES_MAX ? check_options(opts) : -EINVAL;
-    for (size_t i = 0; i < count && rc == 0; i++)
-        rc = is_place(&addresses[i]) ? 0 : -EINVAL;
-    if (rc == 0)
-        rc = ouro__loop_for_work(&loop);
+    bool fit = are_places(addresses, count) && options_fit(opts);
+    int rc = fit ? ouro__loop_for_work(&loop) : -EINVAL;
     return rc < 0 ? ouro__failed(rc) : race(loop, opts, NULL, addresses, count);
 }

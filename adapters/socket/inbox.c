@@ -380,8 +380,8 @@ static void write_head(struct ouro__inbox *in, unsigned id, int32_t res)
 static void failed(ouro_datagram *d, int32_t res)
 {
     struct ouro__inbox *in = &d->in;
-    if (res == -ENOBUFS && in->held == in->count)
-        d->stats.paused++;
+    if (res == -ENOBUFS && in->multishot)
+        d->stats.paused++; /* some may be back by now */
     else if (res == -EINVAL && in->multishot && d->stats.receives == 0)
         in->multishot = false; /* a kernel that fills one buffer at a time */
     else if (res != -ECANCELED && res != -EINTR && res != -EAGAIN)

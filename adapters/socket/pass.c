@@ -7,12 +7,13 @@
  * gets, so that nothing has to be allocated when descriptors are there already.
  *
  * The stream knows its passes: closing it cancels them, and waits for them before the descriptor is
- * closed.
+ * closed. A send is what is in flight of the stream, so that writes stand behind it in line.
  *
  * How it fails: as the kernel says. Descriptors that the kernel could not open it has closed; those
  * it has opened are closed with the ouro_passed, whoever has that by then.
  */
 #include "control.h"
+#include "send_int.h"
 #include "stream_int.h"
 
 #include <limits.h>
@@ -66,16 +67,42 @@ static void fill(struct pass *p)
     p->f.ptr_free = drop;
 }
 
+/* The stream goes on with what was written meanwhile, unless it broke off in the middle. */
+static void sent(ouro_stream *s, int32_t res, size_t size)
+{
+    if (res > 0) {
+        s->out.bytes += (uint64_t)res;
+        s->out.sends++;
+    }
+    if (res > 0 && (size_t)res < size) {
+        ouro__outgoing_landed(s, -EPIPE);
+        return;
+    }
+    s->out.flight = NULL;
+    ouro__outgoing_go_on(s);
+}
+
+static void received(struct pass *p, int32_t res)
+{
+    if (res <= 0) {
+        ouro__release(p->basket);
+        return;
+    }
+    p->s->in.bytes += (uint64_t)res;
+    p->s->in.receives++;
+    fill(p);
+}
+
 static void end(struct pass *p, int32_t res)
 {
     ouro_stream *s = p->s;
     bool stopped = res == -ECANCELED || res == -EINTR;
     ouro__list_remove(&p->link);
-    ouro__release(p->parcel);
-    if (p->basket && res > 0)
-        fill(p);
+    if (p->basket)
+        received(p, res);
     else
-        ouro__release(p->basket);
+        sent(s, res, p->parcel->part.iov_len);
+    ouro__release(p->parcel);
     if (stopped && (p->f.flags & OURO__CANCEL_ASKED))
         ouro__settle(&p->f, OURO_CANCELLED, -ECANCELED);
     else if (stopped && (p->f.flags & STREAM_CLOSED))
@@ -113,7 +140,9 @@ void ouro__passes_stop(ouro_stream *s)
         struct pass *p = OURO__CONTAINER(l, struct pass, link);
         l = l->next; /* only @p itself may go with the cancel */
         p->f.flags |= STREAM_CLOSED;
-        pass_cancel(&p->f);
+        /* As what is in flight it may have been stopped already. */
+        if (!ouro__op_live(&p->op) || ouro__op_cancel(s->loop, &p->op))
+            end(p, -ECANCELED);
     }
 }
 
@@ -138,7 +167,8 @@ static ouro_future *begin(ouro_stream *s, uint8_t opcode, const struct msghdr *m
                     .msg_flags = flags,
                 },
         };
-        if (ouro__op_start(s->loop, &p->op) == 0) {
+        int rc = parcel ? ouro__outgoing_start(s, &p->op) : ouro__op_start(s->loop, &p->op);
+        if (rc == 0) {
             ouro__list_push(&s->passes, &p->link);
             return &p->f;
         }
@@ -149,11 +179,10 @@ static ouro_future *begin(ouro_stream *s, uint8_t opcode, const struct msghdr *m
     return ouro__failed(-ENOMEM);
 }
 
-/* Whether one of its passes goes in the direction of @sends. */
-static bool is_passing(const ouro_stream *s, bool sends)
+bool ouro__is_receiving_fds(const ouro_stream *s)
 {
     OURO__LIST_FOR (l, &s->passes)
-        if ((OURO__CONTAINER(l, struct pass, link)->parcel != NULL) == sends)
+        if (OURO__CONTAINER(l, struct pass, link)->basket)
             return true;
     return false;
 }
@@ -176,10 +205,12 @@ ouro_future *ouro_stream_send_fds(ouro_stream *s, const void *buf, size_t size, 
 {
     bool sane = buf && size && size <= INT_MAX && fds && n && n <= OURO_FDS_MAX;
     int rc = sane ? check(s) : -EINVAL;
-    if (rc == 0 && (!ouro__outgoing_is_quiet(s) || ouro__outgoing_unsent(s) || is_passing(s, true)))
+    if (rc == 0)
+        rc = ouro__outgoing_check(s);
+    if (rc == 0 && (!ouro__outgoing_is_quiet(s) || ouro__outgoing_unsent(s)))
         rc = -EBUSY;
     if (rc < 0)
-        return ouro__failed(rc);
+        return ouro__outgoing_refuse(rc);
     struct ouro__parcel *p = ouro__parcel_new(buf, size, fds, n);
     if (!p)
         return ouro__failed(-ENOMEM);
@@ -191,7 +222,7 @@ ouro_future *ouro_stream_receive_fds(ouro_stream *s, void *buf, size_t size)
     int rc = buf && size && size <= INT_MAX ? check(s) : -EINVAL;
     if (rc == 0 && !s->opts.no_read_ahead)
         rc = -EOPNOTSUPP;
-    if (rc == 0 && (s->in.reading || ouro__incoming_unread(s) || is_passing(s, false)))
+    if (rc == 0 && (s->in.reading || ouro__incoming_unread(s) || ouro__is_receiving_fds(s)))
         rc = -EBUSY;
     if (rc < 0)
         return ouro__failed(rc);

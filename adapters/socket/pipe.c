@@ -62,9 +62,11 @@ static int stream_of_own(int number, const ouro_stream_options *opts, ouro_strea
     int fd = fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     if (fd < 0)
         return -errno;
-    int rc = ouro__stream_new(fd, opts, OURO__STREAM_FILES, ret_stream);
+    int rc = ouro__stream_new(fd, opts, true, ret_stream);
     if (rc < 0)
         close(fd);
+    else
+        (*ret_stream)->shared = true;
     return rc;
 }
 

@@ -46,7 +46,7 @@ static size_t waiting(const struct ouro__outgoing *out)
 
 void ouro__outgoing_turn_ends(struct ouro__job *job)
 {
-    ouro__outgoing_go_on(OURO__CONTAINER(job, ouro_stream, out.job));
+    ouro__outgoing_begin(OURO__CONTAINER(job, ouro_stream, out.job));
 }
 
 int ouro_stream_put(ouro_stream *s, const void *buf, size_t size)

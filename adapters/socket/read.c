@@ -294,7 +294,7 @@ static const struct ouro__kind reading_kind = {
 static ouro_future *begin(ouro_stream *s, const struct ouro__ask *ask, bool valid)
 {
     int rc = valid ? ouro__stream_check(s) : -EINVAL;
-    if (rc == 0 && s->in.reading)
+    if (rc == 0 && (s->in.reading || ouro__is_receiving_fds(s)))
         rc = -EBUSY;
     if (ask->how == OURO__READ_EXACT && (rc == 0 || rc == -EBADF))
         s->in.got = 0;

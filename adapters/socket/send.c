@@ -23,6 +23,10 @@
 #include <poll.h>
 #include <signal.h>
 
+/* From so many bytes on a call costs less than an entry of the ring, which shares its calls with
+ * others. Measured with 50 connections; alone, 64 KiB at once take half the time. */
+#define AT_ONCE ((size_t)8 * 1024)
+
 static void send_landed(ouro_loop *loop, struct ouro__op *op, int32_t res, uint32_t flags);
 
 /* ---- Ends of writes -------------------------------------------------------------------------- */
@@ -99,6 +103,13 @@ static void end_complete(struct ouro__outgoing *out)
     struct ouro__write *w;
     while ((w = first(out)) && complete(out, w))
         ouro__write_end(w, (int64_t)w->sent);
+}
+
+void ouro__outgoing_count(struct ouro__write *w, uint64_t n)
+{
+    w->sent += n;
+    w->s->out.bytes += n;
+    w->s->out.sends++;
 }
 
 static void advance(struct ouro__write *w, uint64_t n)
@@ -216,12 +227,17 @@ static void unmark(struct ouro__outgoing *out)
 
 /* ---- Sending --------------------------------------------------------------------------------- */
 
+void ouro__block_sigpipe(ouro_stream *s)
+{
+    if (!s->out.blocks_sigpipe)
+        ouro__signal_block(SIGPIPE);
+    s->out.blocks_sigpipe = true;
+}
+
 int ouro__outgoing_start(ouro_stream *s, struct ouro__op *op)
 {
-    if (!s->is_socket && !s->out.blocks_sigpipe) {
-        ouro__signal_block(SIGPIPE);
-        s->out.blocks_sigpipe = true;
-    }
+    if (!s->is_socket)
+        ouro__block_sigpipe(s);
     int rc = ouro__op_start(s->loop, op);
     if (rc == 0)
         s->out.flight = op;
@@ -331,14 +347,18 @@ void ouro__outgoing_go_on(ouro_stream *s)
         }
         rc = start_next(s);
     }
-    if (rc < 0)
+    if (rc == -ENOMEM) {
         no_memory(s);
+    } else if (rc < 0) {
+        out->error = rc;
+        unmark(out);
+        fail_all(s, rc);
+    }
 }
 
 /* ---- Landing --------------------------------------------------------------------------------- */
 
-/* Wait until there is room: somebody has put the descriptor into non-blocking mode. */
-static int wait_for_room(ouro_stream *s)
+void ouro__prepare_poll_out(ouro_stream *s)
 {
     uint32_t events = POLLOUT;
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -346,7 +366,6 @@ static int wait_for_room(ouro_stream *s)
 #endif
     s->out.op.sqe = (struct io_uring_sqe){
         .opcode = IORING_OP_POLL_ADD, .fd = s->fd, .poll32_events = events};
-    return ouro__outgoing_start(s, &s->out.op);
 }
 
 /* Whether @rc is the fault of the write at the front, and of nobody else. */
@@ -410,12 +429,43 @@ static void send_landed(ouro_loop *loop, struct ouro__op *op, int32_t res, uint3
     s->out.flight = NULL;
     bool room = op->sqe.opcode == IORING_OP_POLL_ADD;
     if (res == -EAGAIN && !s->out.asked) {
-        if (wait_for_room(s) == 0)
+        ouro__prepare_poll_out(s); /* somebody has put it into non-blocking mode */
+        if (ouro__outgoing_start(s, op) == 0)
             return; /* with the same marks */
         res = -ENOMEM;
     }
     ouro__outgoing_landed(s, room && res > 0 ? -EINTR : res);
     ouro__stream_op_ended(s);
+}
+
+/* ---- Without the ring ------------------------------------------------------------------------ */
+
+/* Offer the socket what is there, by a call that does not wait: what it takes need not be waited
+ * for. */
+static void send_at_once(ouro_stream *s)
+{
+    struct iovec parts[OURO__GATHER];
+    struct pieces p = {.parts = parts, .max = OURO__GATHER, .room = OURO__SEND_MAX};
+    collect(&s->out, &p);
+    if (p.count == 0)
+        return; /* an empty write, or one that has to fetch first */
+    const struct msghdr msg = {.msg_iov = parts, .msg_iovlen = p.count};
+    ssize_t n = sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n > 0)
+        tell_off(s, (uint64_t)n);
+    else if (errno != EAGAIN && errno != EINTR)
+        failed(s, -errno);
+    unmark(&s->out);
+    if (s->out.error)
+        fail_all(s, s->out.error);
+}
+
+void ouro__outgoing_begin(ouro_stream *s)
+{
+    struct ouro__outgoing *out = &s->out;
+    if (s->is_socket && !out->flight && !out->error && ouro__outgoing_unsent(s) >= out->at_once)
+        send_at_once(s);
+    ouro__outgoing_go_on(s);
 }
 
 /* ---- Cancel ---------------------------------------------------------------------------------- */
@@ -460,7 +510,7 @@ ouro_future *ouro__write_begin(struct ouro__write *w)
     struct ouro__outgoing *out = &w->s->out;
     ouro__list_push(&out->writes, &w->link);
     out->queued += w->left;
-    ouro__outgoing_go_on(w->s);
+    ouro__outgoing_begin(w->s);
     return &w->f;
 }
 
@@ -482,13 +532,13 @@ ouro_future *ouro__outgoing_refuse(int rc)
 
 /* ---- Beginning and end of the direction ------------------------------------------------------ */
 
-int ouro__outgoing_init(ouro_stream *s)
+void ouro__outgoing_init(ouro_stream *s)
 {
     struct ouro__outgoing *out = &s->out;
     ouro__list_init(&out->writes);
     ouro__list_init(&out->lent);
+    out->at_once = AT_ONCE;
     out->job.run = ouro__outgoing_turn_ends;
-    return 0;
 }
 
 void ouro__outgoing_stop(ouro_stream *s, int rc)

@@ -2,27 +2,42 @@
 /*
  * Files sent over streams.
  *
- * Happy path: the write stands in the stream's line like any other. When it is its turn, a slice of
- * the file is read into a buffer of its own and sent from there, then the next. What is in the page
- * cache is read at once, by a call that refuses to wait for the disk; what is not, by the ring. So a
- * slow disk or a slow peer costs no thread, and no descriptor has to be in non-blocking mode.
+ * Happy path: the write stands in the stream's line like any other. When it is its turn, the kernel
+ * moves a piece of the file from the page cache into the socket by sendfile(2), and after each piece
+ * the stream waits until there is room for the next, so that others have their turn. Over loopback
+ * that takes a third of the time of reading and sending.
  *
- * The file may be cut short or grow meanwhile: what a read finds is what is sent. How it fails: an
- * error of the file ends this write, and the stream's line with it if a part has gone out.
+ * The call may wait for neither side: so it is made of what the page cache has, and with the socket
+ * in non-blocking mode for as long as the call lasts. What has to come from the disk is read by the
+ * ring into a buffer and sent from there; so is all that goes to pipes, to other sockets, and to the
+ * standard streams, whose mode belongs to others as well.
+ *
+ * The file may be cut short or grow meanwhile: what is found is what is sent. How it fails: an error
+ * of the file ends this write, and the stream's line with it if a part has gone out.
  */
 #include "send_int.h"
 
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
-/* Larger slices are not faster; this one stays below what malloc(3) maps and unmaps each time. */
+/* What is read at a time. Stays below what malloc(3) maps and unmaps each time. */
 #define SLICE ((size_t)64 * 1024)
+
+/* What the page cache has of a file: cachestat(2), Linux 6.5. */
+#define CACHESTAT 451
 
 struct file_write {
     struct ouro__write w;
     char *slice;
     int fd;
-    uint64_t offset; /* of the next slice */
+    bool by_copy;    /* the kernel cannot move it by itself */
+    uint64_t offset; /* of the next piece */
     uint64_t unread; /* bytes of the file that were asked for, from there on */
 };
 
@@ -36,14 +51,110 @@ static void drop(struct ouro__write *w)
     ouro__release(file_write_of(w)->slice);
 }
 
+/* @n bytes of the file have gone somewhere; 0: it ends here. */
+static void move_on(struct file_write *fw, size_t n)
+{
+    fw->offset += n;
+    fw->unread = n > 0 ? fw->unread - n : 0;
+    if (fw->unread == 0)
+        fw->w.fetch = NULL;
+}
+
+/* ---- By the kernel --------------------------------------------------------------------------- */
+
+/* Whether a piece is in the page cache: what cannot be said is not. */
+static bool is_cached(const struct file_write *fw, size_t size)
+{
+    struct {
+        uint64_t from, size;
+    } range = {fw->offset, size};
+    struct {
+        uint64_t cached, dirty, writeback, evicted, recently_evicted;
+    } pages;
+    if (syscall(CACHESTAT, fw->fd, &range, &pages, 0) < 0)
+        return false;
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t first = fw->offset / page, end = (fw->offset + size + page - 1) / page;
+    return pages.cached >= end - first;
+}
+
+/* Bytes of a piece that are in the file; 0 if that cannot be said. */
+static size_t piece_of(const struct file_write *fw)
+{
+    struct stat st;
+    if (fstat(fw->fd, &st) < 0 || (uint64_t)st.st_size <= fw->offset)
+        return 0;
+    uint64_t size = (uint64_t)st.st_size - fw->offset;
+    size = size < fw->unread ? size : fw->unread;
+    return size < OURO__SEND_MAX ? (size_t)size : OURO__SEND_MAX;
+}
+
+/* sendfile(2) that waits for no room. Bytes, or a negative errno. */
+static ssize_t move_now(const ouro_stream *s, const struct file_write *fw, size_t size)
+{
+    int yes = 1, no = 0;
+    off_t offset = (off_t)fw->offset;
+    int flags = fcntl(s->fd, F_GETFL);
+    if (!(flags & O_NONBLOCK) && ioctl(s->fd, FIONBIO, &yes) < 0)
+        return -errno;
+    ssize_t n = sendfile(s->fd, fw->fd, &offset, size);
+    if (n < 0)
+        n = -errno;
+    if (!(flags & O_NONBLOCK))
+        ioctl(s->fd, FIONBIO, &no);
+    return n;
+}
+
+static void room_came(ouro_loop *loop, struct ouro__op *op, int32_t res, uint32_t flags)
+{
+    (void)loop;
+    (void)flags;
+    ouro_stream *s = OURO__CONTAINER(op, ouro_stream, out.op);
+    ouro__outgoing_landed(s, res > 0 ? -EINTR : res);
+    ouro__stream_op_ended(s);
+}
+
+static bool is_tcp(int fd)
+{
+    int protocol = 0;
+    socklen_t size = sizeof(protocol);
+    return getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 &&
+           protocol == IPPROTO_TCP;
+}
+
+/* Move a piece. As ouro__write.fetch; -EOPNOTSUPP: not by the kernel. */
+static int move(struct file_write *fw)
+{
+    ouro_stream *s = fw->w.s;
+    size_t size = fw->by_copy ? 0 : piece_of(fw);
+    if (size == 0 || !is_cached(fw, size))
+        return -EOPNOTSUPP;
+    ouro__block_sigpipe(s); /* it knows no MSG_NOSIGNAL */
+    ssize_t n = move_now(s, fw, size);
+    if (n == -EPIPE || n == -ECONNRESET)
+        return (int)n;
+    if (n < 0 && n != -EAGAIN) {
+        fw->by_copy = true; /* which will meet the same error, if it is one of the file */
+        return -EOPNOTSUPP;
+    }
+    if (n >= 0) {
+        move_on(fw, (size_t)n);
+        ouro__outgoing_count(&fw->w, (uint64_t)n);
+    }
+    if (!fw->w.fetch)
+        return 1;
+    ouro__prepare_poll_out(s);
+    s->out.op.complete = room_came;
+    return ouro__outgoing_start(s, &s->out.op);
+}
+
+/* ---- By a buffer ----------------------------------------------------------------------------- */
+
 /* A read has brought @n bytes; 0: the file ends here. */
 static void sliced(struct file_write *fw, size_t n)
 {
     struct ouro__write *w = &fw->w;
-    fw->offset += n;
-    fw->unread = n > 0 ? fw->unread - n : 0;
-    if (fw->unread == 0)
-        w->fetch = NULL;
+    move_on(fw, n);
     w->one = (struct iovec){fw->slice, n};
     w->parts = &w->one;
     w->count = 1;
@@ -67,16 +178,10 @@ static void read_landed(ouro_loop *loop, struct ouro__op *op, int32_t res, uint3
     ouro__stream_op_ended(s);
 }
 
-static size_t next_size(const struct file_write *fw)
+/* Have the next slice read, at once if it is in the page cache. */
+static int slice(struct file_write *fw)
 {
-    return fw->unread < SLICE ? (size_t)fw->unread : SLICE;
-}
-
-/* As ouro__write.fetch. */
-static int fetch(struct ouro__write *w)
-{
-    struct file_write *fw = file_write_of(w);
-    size_t size = next_size(fw);
+    size_t size = fw->unread < SLICE ? (size_t)fw->unread : SLICE;
     if (!fw->slice)
         fw->slice = ouro__alloc(size);
     if (!fw->slice)
@@ -87,7 +192,7 @@ static int fetch(struct ouro__write *w)
         sliced(fw, (size_t)n);
         return 1;
     }
-    struct ouro__op *op = &w->s->out.op;
+    struct ouro__op *op = &fw->w.s->out.op;
     op->sqe = (struct io_uring_sqe){
         .opcode = IORING_OP_READ,
         .fd = fw->fd,
@@ -96,7 +201,17 @@ static int fetch(struct ouro__write *w)
         .len = (uint32_t)size,
     };
     op->complete = read_landed;
-    return ouro__outgoing_start(w->s, op);
+    return ouro__outgoing_start(fw->w.s, op);
+}
+
+/* ---- The call -------------------------------------------------------------------------------- */
+
+/* As ouro__write.fetch. */
+static int fetch(struct ouro__write *w)
+{
+    struct file_write *fw = file_write_of(w);
+    int rc = move(fw);
+    return rc == -EOPNOTSUPP ? slice(fw) : rc;
 }
 
 static void describe(const ouro_future *f, char *text, size_t size)
@@ -141,6 +256,7 @@ ouro_future *ouro_stream_send_file(ouro_stream *s, int fd, uint64_t offset, uint
     fw->fd = fd;
     fw->offset = offset;
     fw->unread = size;
+    fw->by_copy = !s->is_socket || s->shared || !is_tcp(s->fd);
     fw->w.fetch = size > 0 ? fetch : NULL;
     fw->w.drop = drop;
     return ouro__write_begin(&fw->w);

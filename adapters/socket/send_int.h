@@ -49,7 +49,7 @@ struct ouro__write {
     bool ended;     /* and is all that it waits for */
 
     /* There is more to send than what is left of `parts`: begin to fetch it. NULL: there is not.
-     * 0; 1: it is there, or has turned out not to be; -ENOMEM. */
+     * 0; 1: it is there, or has turned out not to be; -ENOMEM, or an error of the stream's. */
     int (*fetch)(struct ouro__write *w);
 
     void (*drop)(struct ouro__write *w); /* before it settles; or NULL */
@@ -86,9 +86,21 @@ void ouro__write_settle(struct ouro__write *w);
 /* Send what is there to be sent, unless something is in flight. */
 void ouro__outgoing_go_on(ouro_stream *s);
 
+/* The same for what is new: perhaps the kernel takes it at once. */
+void ouro__outgoing_begin(ouro_stream *s);
+
 /* What was in flight has come to @res: bytes sent, or an error. Ends with the stream's end, if that
  * has to wait for nothing else. */
 void ouro__outgoing_landed(ouro_stream *s, int32_t res);
+
+/* What is no socket, and sendfile(2), would raise it; until the stream's end. */
+void ouro__block_sigpipe(ouro_stream *s);
+
+/* Fill in the stream's operation: wait until there is room. */
+void ouro__prepare_poll_out(ouro_stream *s);
+
+/* @n bytes of @w went out by themselves. */
+void ouro__outgoing_count(struct ouro__write *w, uint64_t n);
 
 /* Begin what is in flight from now on. 0 or -ENOMEM. */
 int ouro__outgoing_start(ouro_stream *s, struct ouro__op *op);

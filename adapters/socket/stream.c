@@ -138,8 +138,8 @@ static bool is_stream_socket(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && !listens;
 }
 
-/* 0, or why @fd cannot be a stream. */
-static int examine(int fd, bool *ret_is_socket)
+/* 0, or why @fd cannot be a stream, be it of a file if @files. */
+static int examine(int fd, bool files, bool *ret_is_socket)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
@@ -147,7 +147,8 @@ static int examine(int fd, bool *ret_is_socket)
     *ret_is_socket = S_ISSOCK(st.st_mode);
     if (*ret_is_socket)
         return is_stream_socket(fd) ? 0 : -EOPNOTSUPP;
-    return S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode) ? 0 : -EOPNOTSUPP;
+    bool goes = S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode) || (files && S_ISREG(st.st_mode));
+    return goes ? 0 : -EOPNOTSUPP;
 }
 
 int ouro__stream_settle_options(const ouro_stream_options *opts, ouro_stream_options *ret_opts)
@@ -177,18 +178,14 @@ int ouro__stream_make(ouro_loop *loop, int fd, bool is_socket, const ouro_stream
     s->opts = *opts;
     ouro__list_init(&s->passes);
     ouro__incoming_init(s);
-    int rc = ouro__outgoing_init(s);
-    if (rc < 0) {
-        ouro__release(s);
-        return rc;
-    }
+    ouro__outgoing_init(s);
     ouro_loop_ref(loop);
     ouro__tie(loop, &s->tie);
     *ret_stream = s;
     return 0;
 }
 
-int ouro_stream_new(int fd, const ouro_stream_options *opts, ouro_stream **ret_stream)
+int ouro__stream_new(int fd, const ouro_stream_options *opts, bool files, ouro_stream **ret_stream)
 {
     ouro_loop *loop;
     ouro_stream_options all;
@@ -197,8 +194,13 @@ int ouro_stream_new(int fd, const ouro_stream_options *opts, ouro_stream **ret_s
     if (rc == 0)
         rc = ouro__stream_settle_options(opts, &all);
     if (rc == 0)
-        rc = examine(fd, &is_socket);
+        rc = examine(fd, files, &is_socket);
     return rc < 0 ? rc : ouro__stream_make(loop, fd, is_socket, &all, ret_stream);
+}
+
+int ouro_stream_new(int fd, const ouro_stream_options *opts, ouro_stream **ret_stream)
+{
+    return ouro__stream_new(fd, opts, false, ret_stream);
 }
 
 /* ---- The handle ------------------------------------------------------------------------------ */

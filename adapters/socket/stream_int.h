@@ -80,6 +80,7 @@ struct ouro__outgoing {
     struct ouro__line draining;  /* who waits for the low-water mark */
     struct ouro__line shutting;  /* and who for the shutdown */
     int error;                   /* not 0: nothing goes out any more, and later calls fail so */
+    size_t at_once;              /* so many new bytes are offered to a socket before the ring */
     bool asked;                  /* what is in flight was asked to stop */
     bool ends;                   /* to be shut down when all is sent */
     bool shut;                   /* that was done */
@@ -97,6 +98,7 @@ struct ouro_stream {
     int fd;                   /* -1: closed or taken */
     uint8_t state;            /* enum ouro__stream_state */
     bool is_socket;           /* else it is read and written */
+    bool shared;              /* its modes are others', too */
     bool cut;                 /* the loop is closed: there are no operations any more */
     ouro_stream_options opts; /* defaults filled in */
     struct ouro__incoming in;
@@ -123,6 +125,9 @@ int ouro__stream_check(const ouro_stream *s);
 
 /* An operation of @s has completed: if that was the last, go on with what waits for that. */
 void ouro__stream_op_ended(ouro_stream *s);
+
+/* ouro_stream_new(), and of a regular file if @files: the standard streams may be such. */
+int ouro__stream_new(int fd, const ouro_stream_options *opts, bool files, ouro_stream **ret_stream);
 
 /* Refuse new work, and close when nothing is in the kernel any more. */
 void ouro__stream_begin_close(ouro_stream *s);
@@ -153,7 +158,7 @@ static inline size_t ouro__incoming_unread(const ouro_stream *s)
 }
 
 /* send.c: the same for the other direction. */
-int ouro__outgoing_init(ouro_stream *s);
+void ouro__outgoing_init(ouro_stream *s);
 void ouro__outgoing_stop(ouro_stream *s, int rc);
 bool ouro__outgoing_is_quiet(const ouro_stream *s);
 void ouro__outgoing_drop(ouro_stream *s);
@@ -161,5 +166,8 @@ size_t ouro__outgoing_unsent(const ouro_stream *s);
 
 /* pass.c: those under way end with -EBADF. */
 void ouro__passes_stop(ouro_stream *s);
+
+/* Whether one of them is a receive. */
+bool ouro__is_receiving_fds(const ouro_stream *s);
 
 #endif

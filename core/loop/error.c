@@ -35,7 +35,7 @@ static const char *signal_text(int number)
 /* A code of our own; NULL: another. */
 static const char *own_text(int64_t rc)
 {
-    switch (-rc) {
+    switch (rc == INT64_MIN ? 0 : -rc) {
     case OURO_ECHILDCANCELLED:
         return "a future waited for was cancelled by somebody else";
     case OURO_EWORKEREXIT:

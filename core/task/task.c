@@ -351,18 +351,26 @@ int64_t ouro_task_return(void *ptr, ouro_free_fn *ptr_free)
     return 0;
 }
 
-int64_t ouro_task_fail(int64_t error, const char *format, ...)
+/* Give them to what runs on this thread; false: nothing does. */
+static bool say(char *words)
 {
     ouro_loop *loop;
-    if (error >= 0 || !format || ouro__loop_here(&loop) < 0 || !loop->task)
+    if (ouro__loop_here(&loop) < 0 || !loop->task)
+        return ouro__job_say(words);
+    set_object(&loop->task->f, words, ouro__release);
+    loop->task->flags |= OURO__TASK_HAS_WORDS;
+    return true;
+}
+
+int64_t ouro_task_fail(int64_t error, const char *format, ...)
+{
+    if (error >= 0 || !format)
         return error;
     va_list args;
     va_start(args, format);
     char *words = ouro__format(format, args);
     va_end(args);
-    if (!words)
-        return error;
-    set_object(&loop->task->f, words, ouro__release);
-    loop->task->flags |= OURO__TASK_HAS_WORDS;
+    if (words && !say(words))
+        ouro__release(words);
     return error;
 }

@@ -55,8 +55,18 @@ int64_t ouro__job_return(void *ptr, ouro_free_fn *ptr_free)
 {
     if (!ouro__job_here)
         return -EPERM;
+    ouro__job_here->has_words = false;
     set_object(ouro__job_here, ptr, ptr_free);
     return 0;
+}
+
+bool ouro__job_say(char *words)
+{
+    if (!ouro__job_here)
+        return false;
+    ouro__job_here->has_words = true;
+    set_object(ouro__job_here, words, ouro__release);
+    return true;
 }
 
 /* The reference to the loop is the poster's: the loop may take the post, and close, before
@@ -108,8 +118,8 @@ static ouro_future *detach(struct ouro__pool_job *job)
 static void settle(struct ouro__pool_job *job)
 {
     int64_t n = job->n;
-    if (n < 0 || !job->f)
-        set_object(job, NULL, NULL);
+    if ((n < 0) != job->has_words || !job->f)
+        set_object(job, NULL, NULL); /* no object of an error, no words of a value */
     ouro_future *f = detach(job);
     if (!f)
         return;

@@ -40,6 +40,7 @@ struct ouro__pool_job {
 
     void *ptr; /* the object that it returned */
     ouro_free_fn *ptr_free;
+    bool has_words;  /* the object is what there is to say about its error */
     ouro_pool *pool; /* a reference */
     ouro_future *f;  /* to settle; NULL: it was abandoned */
     ouro_free_fn *arg_free;
@@ -154,6 +155,9 @@ void ouro__job_give_up(struct ouro__pool_job *job);
 
 /* ouro_task_return() in a job; -EPERM: in none. */
 int64_t ouro__job_return(void *ptr, ouro_free_fn *ptr_free);
+
+/* ouro_task_fail() in a job, whose @words are from now on. False: in none, and they are not. */
+bool ouro__job_say(char *words);
 
 /* The name of a job by its pending future; NULL: @f is something else. */
 const char *ouro__job_name(const ouro_future *f);

@@ -34,6 +34,7 @@ struct what {
     unsigned depth;
     bool memory;
     bool direct;
+    bool cached;           /* for those that make sure */
     struct bench_peer fio; /* the last, to be the rival's argument too */
 };
 
@@ -164,6 +165,55 @@ static double plain_reads(const void *arg)
     double each = bench_per(start, (double)n) / 1000.0;
     ouro_aligned_free(buf);
     close(fd);
+    return each;
+}
+
+/* All of the file from one end to the other, in milliseconds; out of the cache, or into it. */
+#define WHOLE ((size_t)64 << 20)
+
+static void forget_it(const struct what *w)
+{
+    int fd = open(file_of(w), O_RDONLY | O_CLOEXEC);
+    if (!w->cached)
+        posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
+}
+
+static int64_t read_through(void *arg)
+{
+    struct run *r = arg;
+    char *buf = bench_alloc(WHOLE);
+    memset(buf, 1, WHOLE);
+    r->file = open_it(r->what);
+    uint64_t start = bench_now();
+    bench_check(ouro_await(ouro_file_read_exact(r->file, buf, WHOLE, 0)), "ouro_file_read_exact");
+    r->each = bench_per(start, 1e6);
+    ouro_await(ouro_file_close(r->file));
+    ouro_file_free(r->file);
+    free(buf);
+    return 0;
+}
+
+static double whole(const void *arg)
+{
+    struct run r = {.what = arg, .each = NAN};
+    forget_it(arg);
+    bench_run(read_through, &r, 0);
+    return r.each;
+}
+
+static double plain_whole(const void *arg)
+{
+    char *buf = bench_alloc(WHOLE);
+    memset(buf, 1, WHOLE);
+    forget_it(arg);
+    int fd = open(file_of(arg), O_RDONLY | O_CLOEXEC);
+    uint64_t start = bench_now();
+    for (size_t at = 0; at < WHOLE; at += 1 << 20)
+        bench_check(pread(fd, buf + at, 1 << 20, (off_t)at), "pread");
+    double each = bench_per(start, 1e6);
+    close(fd);
+    free(buf);
     return each;
 }
 
@@ -315,15 +365,17 @@ static double plain_small_files(const void *arg)
     return bench_per(start, FILES) / 1000.0;
 }
 
-#define FIO(depth, direct) \
-    .fio = {"fio.py", {(depth), (direct)}, "random reads by fio: it needs fio and python3"}
+#define FIO(many, is_direct) \
+    .fio = {"fio.py", {(many), (is_direct)}, "random reads by fio: it needs fio and python3"}
 
 int main(int argc, char **argv)
 {
-    static const struct what one = {4096, 1, false, false, FIO("1", "0")};
-    static const struct what many = {4096, 32, false, false, FIO("32", "0")};
-    static const struct what direct = {4096, 1, false, true, FIO("1", "1")};
-    static const struct what many_direct = {4096, 32, false, true, FIO("32", "1")};
+    static const struct what one = {.size = 4096, .depth = 1, FIO("1", "0")};
+    static const struct what many = {.size = 4096, .depth = 32, FIO("32", "0")};
+    static const struct what direct = {.size = 4096, .depth = 1, .direct = true, FIO("1", "1")};
+    static const struct what many_direct = {
+        .size = 4096, .depth = 32, .direct = true, FIO("32", "1")};
+    static const struct what cold = {.cached = false}, warm = {.cached = true};
     static const struct what small = {.size = 4096}, larger = {.size = 64 << 10},
                              tiny = {.size = 128}, in_memory = {.size = 4096, .memory = true};
     static const struct bench_case cases[] = {
@@ -336,6 +388,9 @@ int main(int argc, char **argv)
         {"file.stat_memory", "us", stats, "stat(2)", plain_stats, .arg = &in_memory},
         {"file.small", "us", small_files, "open, pread, close", plain_small_files,
          .note = "open, read and close a file of 300 bytes, 32 at once"},
+        {"file.warm64m", "ms", whole, "pread(2) of 1 MiB", plain_whole, .arg = &warm},
+        {"file.cold64m", "ms", whole, "pread(2) of 1 MiB", plain_whole, .arg = &cold,
+         .note = "64 MiB in one read, of a file that is in the cache, or is not"},
         {"file.read4k", "us", reads, "fio io_uring", fio_reads, .arg = &one},
         {"file.read4k_plain", "us", reads, "pread(2)", plain_reads, .arg = &one},
         {"file.read4k_32", "us", reads, "fio io_uring", fio_reads, .arg = &many},

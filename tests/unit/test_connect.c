@@ -218,7 +218,7 @@ KernelTest(connect, fast_open_is_connected_at_once)
 KernelTest(connect, nobody_there_is_refused_and_named)
 {
     ouro_address at;
-    char want[128];
+    char want[OURO_ADDRESS_TEXT + 64];
     int fd = refusing(&at);
     ouro_future *f = ouro_connect(printed(&at), NULL);
     check_eq(ouro_await(ouro_ref(f)), -ECONNREFUSED);
@@ -382,7 +382,7 @@ KernelTest(connect, families_take_turns_and_every_error_is_told)
     four[3] = address("224.0.0.1:7"); /* nobody can be connected to a group */
     ouro_future *f = ouro_connect_to(four, 4, NULL);
     check_eq(ouro_await(ouro_ref(f)), -ECONNREFUSED);
-    char text[512], p[4][64];
+    char text[4 * OURO_ADDRESS_TEXT + 128], p[4][OURO_ADDRESS_TEXT];
     for (size_t i = 0; i < 4; i++)
         snprintf(p[i], sizeof p[i], "%s", printed(&four[i]));
     snprintf(text, sizeof text,
@@ -461,6 +461,20 @@ KernelTest(connect, cancelled_in_flight_by_a_timeout)
     return 0;
 }
 
+KernelTest(connect, nothing_is_begun_after_a_cancel)
+{
+    struct silent s;
+    begin_silence(&s);
+    ouro_address two[2] = {s.at, s.at};
+    ouro_future *f = ouro_connect_to(two, 2, &(ouro_connect_options){.stagger = OURO_MS(20)});
+    check_eq(ouro_await(ouro_sleep(OURO_MS(1))), 0);
+    ouro_cancel(f);
+    poll(NULL, 0, 40); /* now the second is due in the very turn in which the first ends */
+    check_eq(ouro_await(f), -OURO_ECHILDCANCELLED);
+    end_silence(&s);
+    return 0;
+}
+
 KernelTest(connect, cancelled_after_completion_has_no_effect)
 {
     ouro_address at;
@@ -492,6 +506,33 @@ KernelTest(connect, a_full_unix_listener_is_waited_for_and_can_be_cancelled)
     close(second);
     close(server);
     close(fd);
+    return 0;
+}
+
+KernelTest(connect, of_two_that_are_connected_in_one_turn_the_second_is_closed)
+{
+    ouro_address two[2];
+    int fds[2], clients[2], servers[2];
+    for (int i = 0; i < 2; i++) {
+        fds[i] = bound(i ? "unix:@ouro-test-turn-1" : "unix:@ouro-test-turn-0", SOCK_STREAM,
+                       &two[i]);
+        check_eq(listen(fds[i], 0), 0);
+        clients[i] = (int)ouro_await(connect_one(&two[i]));
+    }
+    ouro_future *f = ouro_connect_to(two, 2, &(ouro_connect_options){.stagger = OURO_MS(10)});
+    check_eq(ouro_await(ouro_sleep(OURO_MS(40))), 0);
+    check_eq(ouro_future_state(f), OURO_PENDING);
+    for (int i = 0; i < 2; i++)
+        servers[i] = accept(fds[i], NULL, NULL); /* makes room */
+    poll(NULL, 0, 40);
+    int client = (int)ouro_await(f);
+    check(client >= 0);
+    close(client);
+    for (int i = 0; i < 2; i++) {
+        close(clients[i]);
+        close(servers[i]);
+        close(fds[i]);
+    }
     return 0;
 }
 

@@ -45,7 +45,7 @@ KernelTest(write, short_counts_are_continued)
 KernelTest(write, several_at_once_stay_whole_and_in_order)
 {
     enum { N = 200 };
-    char text[N * 8], got[N * 8];
+    char text[N * 8 + 1], got[N * 8];
     ouro_future *f[N];
     connect_out(UNIX_PEER, NULL, false);
     for (int i = 0; i < N; i++) {
@@ -378,4 +378,51 @@ KernelTest(write, shutdown_of_what_is_not_there)
     check_eq(ouro_await(ouro_stream_shutdown(out, SHUT_WR)), -EBADF);
     disconnect();
     return 0;
+}
+
+/* ---- No memory ------------------------------------------------------------------------------- */
+
+static int64_t in_need(void *unused)
+{
+    static char bytes[300000];
+    connect_out(UNIX_PEER, NULL, true);
+    for (int n = 0; n < 6; n++) {
+        grants = n;
+        ouro_future *first = ouro_stream_write(out, bytes, 20000);
+        ouro_future *second = ouro_stream_write(out, "ab", 2);
+        int put = ouro_stream_put(out, "cd", 2);
+        ouro_future *flush = ouro_stream_flush(out);
+        grants = -1;
+        size_t want = 0, got = 0;
+        while (ouro_future_state(first) == OURO_PENDING ||
+               ouro_future_state(second) == OURO_PENDING ||
+               ouro_future_state(flush) == OURO_PENDING) {
+            got += take(bytes, sizeof(bytes));
+            ouro_await(ouro_sleep(OURO_US(100)));
+        }
+        int64_t rc = ouro_await(first);
+        check(rc == 20000 || rc == -ENOMEM);
+        want += rc > 0 ? 20000 : 0;
+        rc = ouro_await(second);
+        check(rc == 2 || rc == -ENOMEM);
+        want += rc > 0 ? 2 : 0;
+        check(put == 0 || put == -ENOMEM);
+        want += put == 0 ? 2 : 0;
+        rc = ouro_await(flush);
+        check(rc == 0 || rc == -ENOMEM);
+        check_eq(ouro_await(ouro_stream_flush(out)), 0);
+        got += take(bytes, sizeof(bytes));
+        check_eq(got, want);
+    }
+    disconnect();
+    (void)unused;
+    return 0;
+}
+
+Test(write, without_memory_each_call_fails_alone_and_nothing_is_lost)
+{
+    ration_memory();
+    begin_kernel();
+    check_eq(run_main(in_need, NULL), 0);
+    end();
 }

@@ -11,6 +11,7 @@
 #include <ouro/base.h>
 #include <ouro/connect.h>
 #include <ouro/datagram.h>
+#include <ouro/dir.h>
 #include <ouro/error.h>
 #include <ouro/file.h>
 #include <ouro/future.h>
@@ -19,8 +20,10 @@
 #include <ouro/listener.h>
 #include <ouro/loop.h>
 #include <ouro/memory.h>
+#include <ouro/notify.h>
 #include <ouro/pass.h>
 #include <ouro/path.h>
+#include <ouro/pipe.h>
 #include <ouro/pool.h>
 #include <ouro/process.h>
 #include <ouro/procpool.h>
@@ -35,7 +38,9 @@
 #include <ouro/stream.h>
 #include <ouro/sync.h>
 #include <ouro/task.h>
+#include <ouro/temp.h>
 #include <ouro/thread.h>
 #include <ouro/time.h>
+#include <ouro/whole.h>
 
 #endif

@@ -26,7 +26,8 @@ OURO_BEGIN_DECLS
  * every single one. Task stacks are mapped, never allocated; the stack map asks `alloc` too.
  *
  * @param a  Copied. NULL restores malloc(3).
- * @return 0, -EBUSY (a loop exists somewhere in the process), -EINVAL (a function is missing).
+ * @return 0, -EBUSY (a loop exists somewhere in the process, or names are still known: see
+ *         ouro_resolve_flush()), -EINVAL (a function is missing).
  * @thread Any, but before the first loop.
  */
 int ouro_set_allocator(const ouro_allocator *a);

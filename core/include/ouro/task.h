@@ -143,13 +143,13 @@ int64_t ouro_task_return(void *ptr, ouro_free_fn *ptr_free);
 /**
  * Say more about the error that the running task is about to return: `return ouro_task_fail(-EIO,
  * "%s: cut short", path);` Whoever has its future reads that with ouro_future_detail(); a group
- * lists it.
+ * lists it. The same in a job of ouro_offload(), on its thread.
  *
  * An object given to ouro_task_return() before is destroyed inside this call.
  *
  * @param error   < 0, to be returned by the body.
  * @param format  As printf(3); the text is copied. Without memory there is none.
- * @return @p error.   @thread Any; outside tasks nothing else happens.
+ * @return @p error.   @thread Any; outside tasks and jobs nothing else happens.
  */
 int64_t ouro_task_fail(int64_t error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

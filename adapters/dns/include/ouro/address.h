@@ -145,8 +145,8 @@ size_t ouro_address_print(const ouro_address *address, char *buf, size_t size);
 int ouro_address_compare(const ouro_address *a, const ouro_address *b);
 
 /**
- * Whether what is sent there stays on this machine for sure: 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104
- * and every unix socket.
+ * Whether what is sent there stays on this machine for sure: 127.0.0.0/8, ::1, the same mapped
+ * into IPv6, and every unix socket.
  *
  * @param address  Borrowed; NULL is not.
  * @return 1 or 0.   @thread Any.

@@ -21,7 +21,8 @@
  *
  * A lookup cannot be stopped. One that is cancelled is abandoned: its future settles at once, the
  * thread goes on, and what it learns is kept for the next who asks. So neither closing a loop nor
- * its shutdown ever waits for a name server.
+ * its shutdown ever waits for a name server. Four names are asked for at a time, and others wait for
+ * a thread; ouro_lane_set_threads() changes that.
  */
 
 /** Which addresses are wanted. */

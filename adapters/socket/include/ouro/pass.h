@@ -31,6 +31,9 @@ OURO_BEGIN_DECLS
 /**
  * Send bytes, and descriptors with the first of them.
  *
+ * Writes that follow wait until it has gone; one that broke off half-way ends them with -EPIPE, as
+ * a write does.
+ *
  * @param s     Borrowed. What was written or put before must have gone; await it first.
  * @param buf   Lent until the future settles.
  * @param size  Bytes, 1 or more: descriptors cannot go alone.

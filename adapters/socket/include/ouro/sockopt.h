@@ -92,26 +92,74 @@ OURO_BEGIN_DECLS
  */
 int ouro_sockopt_apply(int fd, const ouro_socket_options *opts, const char **ret_failed);
 
-/** Let a port be bound again at once after its last owner has gone (SO_REUSEADDR). @thread Any. */
+/**
+ * Let a port be bound again at once after its last owner has gone (SO_REUSEADDR).
+ *
+ * @param fd  A socket.
+ * @param on  0 or not 0.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_reuse_address(int fd, int on);
-/** 0 or 1, or an error. @thread Any. */
+
+/**
+ * Read SO_REUSEADDR back.
+ *
+ * @param fd  A socket.
+ * @return 0 or 1, or an error.   @thread Any.
+ */
 int ouro_sockopt_reuse_address(int fd);
 
-/** Let several sockets be bound to one address, and share what comes (SO_REUSEPORT). @thread Any. */
+/**
+ * Let several sockets be bound to one address, and share what comes (SO_REUSEPORT).
+ *
+ * @param fd  A socket.
+ * @param on  0 or not 0.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_reuse_port(int fd, int on);
-/** 0 or 1, or an error. @thread Any. */
+
+/**
+ * Read SO_REUSEPORT back.
+ *
+ * @param fd  A socket.
+ * @return 0 or 1, or an error.   @thread Any.
+ */
 int ouro_sockopt_reuse_port(int fd);
 
-/** Bytes the kernel keeps of what was sent; it doubles the number for its own needs, and caps it at
- *  net.core.wmem_max. 1 to 2^30. Ends TCP's own tuning. @thread Any. */
+/**
+ * Bytes the kernel keeps of what was sent; it doubles the number for its own needs, and caps it
+ * at net.core.wmem_max. 1 to 2^30. Ends TCP's own tuning.
+ *
+ * @param fd     A socket.
+ * @param bytes  How many.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_send_buffer(int fd, int bytes);
-/** Bytes, the kernel's own needs included, or an error. @thread Any. */
+
+/**
+ * Size of the buffer, the kernel's own needs included.
+ *
+ * @param fd  A socket.
+ * @return Bytes, or an error.   @thread Any.
+ */
 int ouro_sockopt_send_buffer(int fd);
 
-/** Bytes the kernel keeps of what has come; doubled, and capped at net.core.rmem_max. 1 to 2^30.
- *  Ends TCP's own tuning. @thread Any. */
+/**
+ * Bytes the kernel keeps of what has come; doubled, and capped at net.core.rmem_max. 1 to 2^30.
+ * Ends TCP's own tuning.
+ *
+ * @param fd     A socket.
+ * @param bytes  How many.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_receive_buffer(int fd, int bytes);
-/** Bytes, the kernel's own needs included, or an error. @thread Any. */
+
+/**
+ * Size of the buffer, the kernel's own needs included.
+ *
+ * @param fd  A socket.
+ * @return Bytes, or an error.   @thread Any.
+ */
 int ouro_sockopt_receive_buffer(int fd);
 
 /**
@@ -124,119 +172,349 @@ int ouro_sockopt_receive_buffer(int fd);
  * @return 0 or an error; -EINVAL for more than 32 767 s.   @thread Any.
  */
 int ouro_sockopt_set_linger(int fd, ouro_ns limit);
-/** Read it back into @p ret_limit. 0 or an error. @thread Any. */
+
+/**
+ * Read back what a close does.
+ *
+ * @param fd         A socket.
+ * @param ret_limit  Receives it. Untouched on failure.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_linger(int fd, ouro_ns *ret_limit);
 
-/** Queue of its packets, 0 to 6; more needs CAP_NET_ADMIN (SO_PRIORITY). @thread Any. */
+/**
+ * Queue of its packets, 0 to 6; more needs CAP_NET_ADMIN (SO_PRIORITY).
+ *
+ * @param fd        A socket.
+ * @param priority  0 to 6; more needs CAP_NET_ADMIN.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_priority(int fd, int priority);
-/** The priority, or an error. @thread Any. */
+
+/**
+ * Read the priority back.
+ *
+ * @param fd  A socket.
+ * @return The priority, or an error.   @thread Any.
+ */
 int ouro_sockopt_priority(int fd);
 
-/** Mark of its packets, for routing and filters; needs CAP_NET_ADMIN (SO_MARK). @thread Any. */
+/**
+ * Mark of its packets, for routing and filters; needs CAP_NET_ADMIN (SO_MARK).
+ *
+ * @param fd    A socket.
+ * @param mark  Any number.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_mark(int fd, uint32_t mark);
-/** Read it back into @p ret_mark. 0 or an error. @thread Any. */
+
+/**
+ * Read the mark back.
+ *
+ * @param fd        A socket.
+ * @param ret_mark  Receives it. Untouched on failure.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_mark(int fd, uint32_t *ret_mark);
 
-/** Use one interface and no other; NULL or empty: any. -EINVAL: the name is too long, -ENODEV: there
- *  is none of the name (SO_BINDTODEVICE). @thread Any. */
+/**
+ * Use one interface and no other; NULL or empty: any. -EINVAL: the name is too long, -ENODEV:
+ * there is none of the name (SO_BINDTODEVICE).
+ *
+ * @param fd    A socket.
+ * @param name  Borrowed for the call.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_device(int fd, const char *name);
-/** Its name into @p buf of @p size bytes, IF_NAMESIZE (16) is enough; empty: any. 0 or an error.
- *  @thread Any. */
+
+/**
+ * The interface it is bound to.
+ *
+ * @param fd    A socket.
+ * @param buf   Receives the name, terminated. Yours.
+ * @param size  Capacity of @p buf in bytes.
+ * @return 0 or an error; -EINVAL: the buffer is too small, IF_NAMESIZE (16) is enough. Empty:
+ *         any.   @thread Any.
+ */
 int ouro_sockopt_device(int fd, char *buf, size_t size);
 
-/** Take packets that came in on one processor: of sockets that share a port, this one is for those
- *  (SO_INCOMING_CPU). @thread Any. */
+/**
+ * Take packets that came in on one processor: of sockets that share a port, this one is for
+ * those (SO_INCOMING_CPU).
+ *
+ * @param fd   A socket.
+ * @param cpu  Its number, from 0.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_incoming_cpu(int fd, int cpu);
-/** The processor that handled the last packet, or -EAGAIN: there was none; or another error.
- *  @thread Any. */
+
+/**
+ * The processor that handled the last packet.
+ *
+ * @param fd  A socket.
+ * @return Its number; -EAGAIN: there was none; or another error.   @thread Any.
+ */
 int ouro_sockopt_incoming_cpu(int fd);
 
-/** Take the error that is pending on a socket: 0 or that error, negative; it is gone afterwards
- *  (SO_ERROR). @thread Any. */
+/**
+ * Take the error that is pending on a socket (SO_ERROR); it is gone afterwards.
+ *
+ * @param fd  A socket.
+ * @return 0: there was none; else that error, negative.   @thread Any.
+ */
 int ouro_sockopt_take_error(int fd);
 
-/** Its own address. 0 or an error; -EAFNOSUPPORT: one that is no ouro_address. @thread Any. */
+/**
+ * Its own address.
+ *
+ * @param fd           A socket.
+ * @param ret_address  Receives it. Untouched on failure.
+ * @return 0 or an error; -EAFNOSUPPORT: one that is no ouro_address.   @thread Any.
+ */
 int ouro_sockopt_address(int fd, ouro_address *ret_address);
-/** The address it is connected to. 0 or an error; -ENOTCONN. @thread Any. */
+
+/**
+ * The address it is connected to.
+ *
+ * @param fd           A socket.
+ * @param ret_address  Receives it. Untouched on failure.
+ * @return 0 or an error; -ENOTCONN; -EAFNOSUPPORT: one that is no ouro_address.   @thread Any.
+ */
 int ouro_sockopt_peer_address(int fd, ouro_address *ret_address);
 
-/** Who is at the other end of a unix socket. 0 or an error; -EOPNOTSUPP: not a unix socket;
- *  -ENOTCONN. @thread Any. */
+/**
+ * Who is at the other end of a unix socket, as of when it was connected.
+ *
+ * @param fd        A socket.
+ * @param ret_peer  Receives it. Untouched on failure.
+ * @return 0 or an error; -EOPNOTSUPP: not a unix socket; -ENOTCONN.   @thread Any.
+ */
 int ouro_sockopt_peer(int fd, ouro_peer *ret_peer);
 
 /* ---- TCP ------------------------------------------------------------------------------------- */
 
-/** Send small segments at once (TCP_NODELAY). @thread Any. */
+/**
+ * Send small segments at once (TCP_NODELAY).
+ *
+ * @param fd  A socket.
+ * @param on  0 or not 0.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_nodelay(int fd, int on);
-/** 0 or 1, or an error. @thread Any. */
+
+/**
+ * Whether small segments are sent at once.
+ *
+ * @param fd  A socket.
+ * @return 0 or 1, or an error.   @thread Any.
+ */
 int ouro_sockopt_nodelay(int fd);
 
-/** Send only full segments, until it is off again or 200 ms have passed (TCP_CORK). @thread Any. */
+/**
+ * Send only full segments, until it is off again or 200 ms have passed (TCP_CORK).
+ *
+ * @param fd  A socket.
+ * @param on  0 or not 0.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_cork(int fd, int on);
-/** 0 or 1, or an error. @thread Any. */
+
+/**
+ * Whether only full segments are sent.
+ *
+ * @param fd  A socket.
+ * @return 0 or 1, or an error.   @thread Any.
+ */
 int ouro_sockopt_cork(int fd);
 
-/** Probe it when it is idle, as @p how says; NULL: do not. @thread Any. */
+/**
+ * Probe it when it is idle, as @p how says; NULL: do not.
+ *
+ * @param fd   A socket.
+ * @param how  Borrowed for the call; NULL: do not probe.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_keepalive(int fd, const ouro_keepalive *how);
-/** 0 or 1, whether it is probed, and how into @p ret_how, which may be NULL; or an error.
- *  @thread Any. */
+
+/**
+ * Whether it is probed when it is idle, and how.
+ *
+ * @param fd       A socket.
+ * @param ret_how  Receives how; NULL: no matter. Untouched on failure.
+ * @return 0 or 1, or an error.   @thread Any.
+ */
 int ouro_sockopt_keepalive(int fd, ouro_keepalive *ret_how);
 
-/** How long what was sent may stay unacknowledged before the connection is given up; 0: the
- *  system's default; 2^31 - 1 ms at most (TCP_USER_TIMEOUT). @thread Any. */
+/**
+ * How long what was sent may stay unacknowledged before the connection is given up; 0: the
+ * system's default; 2^31 - 1 ms at most (TCP_USER_TIMEOUT).
+ *
+ * @param fd     A socket.
+ * @param limit  Nanoseconds.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_user_timeout(int fd, ouro_ns limit);
-/** Read it back into @p ret_limit. 0 or an error. @thread Any. */
+
+/**
+ * Read the limit back.
+ *
+ * @param fd         A socket.
+ * @param ret_limit  Receives it. Untouched on failure.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_user_timeout(int fd, ouro_ns *ret_limit);
 
-/** Congestion control by name, such as "cubic". -ENOENT: the kernel has none of the name, -EPERM: not
- *  for everybody (TCP_CONGESTION). @thread Any. */
+/**
+ * Congestion control by name, such as "cubic". -ENOENT: the kernel has none of the name, -EPERM:
+ * not for everybody (TCP_CONGESTION).
+ *
+ * @param fd    A socket.
+ * @param name  Borrowed for the call.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_congestion(int fd, const char *name);
-/** Its name into @p buf of @p size bytes; 16 is enough. 0 or an error. @thread Any. */
+
+/**
+ * Read the name back.
+ *
+ * @param fd    A socket.
+ * @param buf   Receives the name, terminated. Yours.
+ * @param size  Capacity of @p buf in bytes.
+ * @return 0 or an error; -EINVAL: the buffer is too small, 16 bytes are enough.   @thread Any.
+ */
 int ouro_sockopt_congestion(int fd, char *buf, size_t size);
 
-/** Most bytes of a segment, 88 to 32 767; before connecting (TCP_MAXSEG). @thread Any. */
+/**
+ * Most bytes of a segment, 88 to 32 767; before connecting (TCP_MAXSEG).
+ *
+ * @param fd     A socket.
+ * @param bytes  How many.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_mss(int fd, int bytes);
-/** Bytes of a segment as they are now, or an error. @thread Any. */
+
+/**
+ * Bytes of a segment as they are now.
+ *
+ * @param fd  A socket.
+ * @return Bytes, or an error.   @thread Any.
+ */
 int ouro_sockopt_mss(int fd);
 
-/** How it fares. 0 or an error. @thread Any. */
+/**
+ * How a TCP connection fares.
+ *
+ * @param fd        A socket.
+ * @param ret_info  Receives it. Untouched on failure.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_tcp_info(int fd, ouro_tcp_info *ret_info);
 
 /* ---- IP -------------------------------------------------------------------------------------- */
 
-/** Take IPv6 alone, and leave the port of IPv4 to others; before it is bound (IPV6_V6ONLY).
- *  @thread Any. */
+/**
+ * Take IPv6 alone, and leave the port of IPv4 to others; before it is bound (IPV6_V6ONLY).
+ *
+ * @param fd  A socket.
+ * @param on  0 or not 0.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_v6only(int fd, int on);
-/** 0 or 1, or an error. @thread Any. */
+
+/**
+ * Whether it takes IPv6 alone.
+ *
+ * @param fd  A socket.
+ * @return 0 or 1, or an error.   @thread Any.
+ */
 int ouro_sockopt_v6only(int fd);
 
-/** Type of service (IPv4) or traffic class (IPv6) of its packets, 0 to 255. @thread Any. */
+/**
+ * Type of service (IPv4) or traffic class (IPv6) of its packets, 0 to 255.
+ *
+ * @param fd   A socket.
+ * @param tos  0 to 255.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_tos(int fd, int tos);
-/** 0 to 255, or an error. @thread Any. */
+
+/**
+ * Read the type of service or traffic class back.
+ *
+ * @param fd  A socket.
+ * @return 0 to 255, or an error.   @thread Any.
+ */
 int ouro_sockopt_tos(int fd);
 
-/** How many routers its packets may pass, 1 to 255; 0: the system's default. @thread Any. */
+/**
+ * How many routers its packets may pass, 1 to 255; 0: the system's default.
+ *
+ * @param fd   A socket.
+ * @param ttl  How many.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_ttl(int fd, int ttl);
-/** 1 to 255, or an error. @thread Any. */
+
+/**
+ * How many routers its packets may pass.
+ *
+ * @param fd  A socket.
+ * @return 1 to 255, or an error.   @thread Any.
+ */
 int ouro_sockopt_ttl(int fd);
 
 /* ---- UDP ------------------------------------------------------------------------------------- */
 
-/** Allow sending to broadcast addresses; without, that is -EACCES (SO_BROADCAST). @thread Any. */
+/**
+ * Allow sending to broadcast addresses; without, that is -EACCES (SO_BROADCAST).
+ *
+ * @param fd  A socket.
+ * @param on  0 or not 0.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_broadcast(int fd, int on);
-/** 0 or 1, or an error. @thread Any. */
+
+/**
+ * Whether broadcasts are allowed.
+ *
+ * @param fd  A socket.
+ * @return 0 or 1, or an error.   @thread Any.
+ */
 int ouro_sockopt_broadcast(int fd);
 
-/** Cut what is sent in one go into datagrams of so many bytes, 1 to 65 535; 0: do not
- *  (UDP_SEGMENT). @thread Any. */
+/**
+ * Cut what is sent in one go into datagrams of so many bytes, 1 to 65 535; 0: do not
+ * (UDP_SEGMENT).
+ *
+ * @param fd     A socket.
+ * @param bytes  How many.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_gso(int fd, int bytes);
-/** Bytes, 0: it is off; or an error. @thread Any. */
+
+/**
+ * Size of the datagrams that it cuts what is sent into.
+ *
+ * @param fd  A socket.
+ * @return Bytes, 0: it is off; or an error.   @thread Any.
+ */
 int ouro_sockopt_gso(int fd);
 
-/** Have datagrams of one sender received in one piece, the size of each told beside it (UDP_GRO).
- *  @thread Any. */
+/**
+ * Have datagrams of one sender received in one piece, the size of each told beside it (UDP_GRO).
+ *
+ * @param fd  A socket.
+ * @param on  0 or not 0.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_gro(int fd, int on);
-/** 0 or 1, or an error. @thread Any. */
+
+/**
+ * Whether datagrams are received together.
+ *
+ * @param fd  A socket.
+ * @return 0 or 1, or an error.   @thread Any.
+ */
 int ouro_sockopt_gro(int fd);
 
 /* ---- Multicast ------------------------------------------------------------------------------- */
@@ -267,19 +545,48 @@ int ouro_sockopt_join(int fd, const ouro_address *group, const ouro_address *sou
 int ouro_sockopt_leave(int fd, const ouro_address *group, const ouro_address *source,
                        const char *device);
 
-/** The interface that multicast is sent on; NULL or empty: the system chooses. -ENODEV: there is
- *  none of the name. @thread Any. */
+/**
+ * The interface that multicast is sent on; NULL or empty: the system chooses. -ENODEV: there is
+ * none of the name.
+ *
+ * @param fd    A socket.
+ * @param name  Borrowed for the call.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_multicast_device(int fd, const char *name);
 
-/** How many routers multicast may pass, 0 (none, and no other machine) to 255. Default: 1.
- *  @thread Any. */
+/**
+ * How many routers multicast may pass, 0 (none, and no other machine) to 255. Default: 1.
+ *
+ * @param fd   A socket.
+ * @param ttl  How many.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_multicast_ttl(int fd, int ttl);
-/** 0 to 255, or an error. @thread Any. */
+
+/**
+ * How many routers multicast may pass.
+ *
+ * @param fd  A socket.
+ * @return 0 to 255, or an error.   @thread Any.
+ */
 int ouro_sockopt_multicast_ttl(int fd);
 
-/** Whether this machine hears its own multicast, as it does by default. @thread Any. */
+/**
+ * Whether this machine hears its own multicast, as it does by default.
+ *
+ * @param fd  A socket.
+ * @param on  0 or not 0.
+ * @return 0 or an error.   @thread Any.
+ */
 int ouro_sockopt_set_multicast_loop(int fd, int on);
-/** 0 or 1, or an error. @thread Any. */
+
+/**
+ * Whether this machine hears its own multicast.
+ *
+ * @param fd  A socket.
+ * @return 0 or 1, or an error.   @thread Any.
+ */
 int ouro_sockopt_multicast_loop(int fd);
 
 OURO_END_DECLS
