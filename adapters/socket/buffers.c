@@ -30,7 +30,8 @@ void ouro__buffers_unref(struct ouro__buffers *b)
     assert(b->refs > 0);
     if (--b->refs)
         return;
-    assert(b->spare == b->count && ouro__list_empty(&b->waiting));
+    assert(b->spare == b->count && b->own_spare == b->own_used);
+    assert(ouro__list_empty(&b->waiting));
     if (ouro__linked(&b->job.link))
         ouro__list_remove(&b->job.link);
     ouro__release(b);
@@ -54,36 +55,43 @@ static size_t aligned(size_t at, size_t to)
     return (at + to - 1) & ~(to - 1);
 }
 
-/* One allocation: the record, what is known of each buffer, the stack of spare ones, the bytes.
- * NULL: no memory. */
-static struct ouro__buffers *allocate(unsigned count, size_t size)
+/* One allocation: the record, what is known of each buffer, which are spare, the bytes. NULL: no
+ * memory. */
+static struct ouro__buffers *allocate(const ouro_stream_buffers *opts)
 {
-    size_t pieces = aligned(sizeof(struct ouro__buffers), 64);
-    size_t spares = pieces + count * sizeof(struct ouro__piece);
-    size_t bytes = aligned(spares + count * sizeof(uint16_t), 64);
-    char *memory = ouro__alloc(bytes + count * size);
+    size_t own = OURO__NO_BUFFER - opts->count; /* all other numbers; untouched until used */
+    size_t own_bytes = aligned(sizeof(struct ouro__buffers), 64);
+    size_t pieces = own_bytes + own * sizeof(unsigned char *);
+    size_t spares = pieces + (opts->count + own) * sizeof(struct ouro__piece);
+    size_t own_spares = spares + opts->count * sizeof(uint16_t);
+    size_t bytes = aligned(own_spares + own * sizeof(uint16_t), 64);
+    char *memory = ouro__alloc(bytes + opts->count * opts->size);
     if (!memory)
         return NULL;
     struct ouro__buffers *b = (void *)memory;
-    memset(b, 0, sizeof(*b));
-    b->pieces = (void *)(memory + pieces);
-    b->spares = (void *)(memory + spares);
-    b->bytes = (unsigned char *)memory + bytes;
+    *b = (struct ouro__buffers){
+        .refs = 1,
+        .count = opts->count,
+        .share = opts->share,
+        .size = (uint32_t)opts->size,
+        .spares = (void *)(memory + spares),
+        .pieces = (void *)(memory + pieces),
+        .bytes = (unsigned char *)memory + bytes,
+        .most_own = (unsigned)own,
+        .own_spares = (void *)(memory + own_spares),
+        .own_bytes = (void *)(memory + own_bytes),
+    };
     return b;
 }
 
 /* 0 or -ENOMEM. */
 static int make(ouro_loop *loop, const ouro_stream_buffers *opts)
 {
-    struct ouro__buffers *b = allocate(opts->count, opts->size);
+    struct ouro__buffers *b = allocate(opts);
     if (!b)
         return -ENOMEM;
     b->loop = loop;
     b->tie.cut = cut;
-    b->refs = 1;
-    b->count = opts->count;
-    b->size = (uint32_t)opts->size;
-    b->share = opts->share;
     b->job.run = ouro__incoming_call;
     ouro__list_init(&b->waiting);
     for (unsigned i = b->count; i-- > 0;)
@@ -100,6 +108,30 @@ struct ouro__buffers *ouro__buffers_get(ouro_loop *loop)
         return NULL;
     loop->buffers->refs++;
     return loop->buffers;
+}
+
+/* ---- Buffers of streams' own ------------------------------------------------------------------ */
+
+uint16_t ouro__buffer_take_more(struct ouro__buffers *b)
+{
+    if (b->spare)
+        return ouro__buffer_take(b);
+    if (!b->own_spare && b->own_used == b->most_own)
+        return OURO__NO_BUFFER;
+    unsigned char *bytes = ouro__alloc(b->size);
+    if (!bytes)
+        return OURO__NO_BUFFER;
+    unsigned i = b->own_spare ? b->own_spares[--b->own_spare] : b->own_used++;
+    b->own_bytes[i] = bytes;
+    b->pieces[b->count + i] = (struct ouro__piece){0, 0, OURO__NO_BUFFER};
+    return (uint16_t)(b->count + i);
+}
+
+void ouro__buffer_release_own(struct ouro__buffers *b, uint16_t id)
+{
+    unsigned i = id - b->count;
+    ouro__release(b->own_bytes[i]);
+    b->own_spares[b->own_spare++] = (uint16_t)i;
 }
 
 /* ---- For users ------------------------------------------------------------------------------- */
@@ -162,7 +194,7 @@ int ouro_stream_buffers_get(ouro_stream_buffers_stats *ret_stats)
         return 0;
     ret_stats->count = b->count;
     ret_stats->size = b->size;
-    ret_stats->held = b->count - b->spare;
+    ret_stats->held = b->count - b->spare + b->own_used - b->own_spare;
     ret_stats->empty = b->empty;
     ret_stats->parked = b->parked;
     ret_stats->woken = b->woken;

@@ -9,6 +9,10 @@
  * back when they have been read. The one that came back last is the next to be used: it is in the
  * cache, and however many there may be, only as many are ever touched as were needed at one time.
  * When there are none, streams stand in line, and are called, oldest first, as they come back.
+ *
+ * A stream that has the beginning of a line or a record does not stand in line for the rest: it
+ * would hold what the others wait for. It gets a buffer of its own from the allocator, up to its
+ * share, which goes back there.
  */
 
 #include "loop_int.h"
@@ -35,8 +39,13 @@ struct ouro__buffers {
     uint32_t size;
     unsigned spare;             /* in `spares`, the last is the next to be used */
     uint16_t *spares;           /* room for all */
-    struct ouro__piece *pieces; /* of each buffer */
+    struct ouro__piece *pieces; /* of each buffer, the streams' own behind those of all */
     unsigned char *bytes;       /* of all */
+    unsigned most_own;          /* buffers of streams' own, */
+    unsigned own_used;          /* so many numbers of which were ever used, */
+    unsigned own_spare;         /* and are free again */
+    uint16_t *own_spares;       /* room for all */
+    unsigned char **own_bytes;  /* of each */
     struct ouro__link waiting;  /* streams, see ouro__incoming */
     struct ouro__job job;       /* calls them */
     uint64_t empty;
@@ -58,9 +67,19 @@ static inline uint16_t ouro__buffer_take(struct ouro__buffers *b)
     return id;
 }
 
+/* One for a stream that holds one already. OURO__NO_BUFFER: no memory. */
+uint16_t ouro__buffer_take_more(struct ouro__buffers *b);
+
+/* One from there is free again. */
+void ouro__buffer_release_own(struct ouro__buffers *b, uint16_t id);
+
 /* One that was held is spare again. Who waits for it is called in the next pass. */
 static inline void ouro__buffer_give_back(struct ouro__buffers *b, uint16_t id)
 {
+    if (id >= b->count) {
+        ouro__buffer_release_own(b, id);
+        return;
+    }
     assert(b->spare < b->count);
     b->spares[b->spare++] = id;
     if (!ouro__list_empty(&b->waiting) && !ouro__linked(&b->job.link))
@@ -69,7 +88,7 @@ static inline void ouro__buffer_give_back(struct ouro__buffers *b, uint16_t id)
 
 static inline unsigned char *ouro__buffer_at(const struct ouro__buffers *b, uint16_t id)
 {
-    return b->bytes + (size_t)id * b->size;
+    return id < b->count ? b->bytes + (size_t)id * b->size : b->own_bytes[id - b->count];
 }
 
 /* Bytes that a stream may hold. */

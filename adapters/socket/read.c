@@ -216,7 +216,11 @@ static bool try(ouro_stream *s, struct ouro__ask *ask, int64_t *ret_n)
 /* Receives once if that may help. */
 static bool advance(ouro_stream *s, struct ouro__ask *ask, int64_t *ret_n)
 {
-    return try(s, ask, ret_n) || (ouro__incoming_receive(s, ask) && try(s, ask, ret_n));
+    if (try(s, ask, ret_n))
+        return true;
+    int rc = ouro__incoming_receive(s, ask);
+    *ret_n = rc;
+    return rc < 0 || try(s, ask, ret_n);
 }
 
 /* ---- The read that waits --------------------------------------------------------------------- */
@@ -292,6 +296,8 @@ static ouro_future *begin(ouro_stream *s, const struct ouro__ask *ask, bool vali
     int rc = valid ? ouro__stream_check(s) : -EINVAL;
     if (rc == 0 && (s->in.reading || ouro__is_receiving_fds(s)))
         rc = -EBUSY;
+    if (ask->how == OURO__READ_EXACT && (rc == 0 || rc == -EBADF))
+        s->in.got = 0;
     if (rc < 0)
         return ouro__failed(rc);
     if (!s->in.buffers)

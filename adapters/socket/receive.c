@@ -98,14 +98,14 @@ static void drop_queue(struct ouro__incoming *in)
     in->unread = 0;
 }
 
-/* Where to put what comes: behind what there is, or in a new buffer. OURO__NO_BUFFER: there is
- * none. */
+/* Where to put what comes: behind what there is, or in a new buffer. OURO__NO_BUFFER: there is none,
+ * or for a stream that has bytes no memory. */
 static uint16_t place(struct ouro__incoming *in)
 {
     struct ouro__buffers *b = in->buffers;
-    if (in->first != OURO__NO_BUFFER && b->pieces[in->last].end < b->size)
-        return in->last;
-    return ouro__buffer_take(b);
+    if (in->first == OURO__NO_BUFFER)
+        return ouro__buffer_take(b);
+    return b->pieces[in->last].end < b->size ? in->last : ouro__buffer_take_more(b);
 }
 
 /* @n bytes were put into @id by place(), or none. */
@@ -211,17 +211,21 @@ static size_t wanted(const ouro_stream *s, const struct ouro__ask *ask, size_t r
     return missing < room ? missing : room;
 }
 
-static void receive_to_queue(ouro_stream *s, const struct ouro__ask *ask)
+/* 0 or -ENOMEM. */
+static int receive_to_queue(ouro_stream *s, const struct ouro__ask *ask)
 {
     struct ouro__incoming *in = &s->in;
     uint16_t id = place(in);
+    if (id == OURO__NO_BUFFER && in->first != OURO__NO_BUFFER)
+        return -ENOMEM;
     if (id == OURO__NO_BUFFER) {
         stand_in_line(s);
-        return;
+        return 0;
     }
     uint32_t end = in->buffers->pieces[id].end;
     size_t n = wanted(s, ask, in->buffers->size - end);
     keep(in, id, receive_to(s, ouro__buffer_at(in->buffers, id) + end, n));
+    return 0;
 }
 
 /* Whether the bytes @ask wants go to its own buffer without a stop in the queue: all of many, and
@@ -269,18 +273,18 @@ static void receive_frame(ouro_stream *s, struct ouro__ask *ask)
         put_back(in, ask->buf, n);
 }
 
-bool ouro__incoming_receive(ouro_stream *s, struct ouro__ask *ask)
+int ouro__incoming_receive(ouro_stream *s, struct ouro__ask *ask)
 {
     struct ouro__incoming *in = &s->in;
-    if (!in->readable || in->by_ring || ouro__linked(&in->turn))
-        return false;
+    if (!in->readable || in->by_ring || in->over || ouro__linked(&in->turn))
+        return 0;
     if (goes_direct(s, ask))
         receive_direct(s, ask);
     else if (ask->how == OURO__READ_EXACT && ask->size >= SMALL_READ && !in->unread)
         receive_frame(s, ask);
     else
-        receive_to_queue(s, ask);
-    return true;
+        return receive_to_queue(s, ask);
+    return 0;
 }
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
@@ -330,7 +334,10 @@ static int start_poll(ouro_stream *s)
 static int start_read(ouro_stream *s)
 {
     struct ouro__incoming *in = &s->in;
-    in->own = ouro__buffer_take(in->buffers);
+    bool has_some = in->first != OURO__NO_BUFFER;
+    in->own = has_some ? ouro__buffer_take_more(in->buffers) : ouro__buffer_take(in->buffers);
+    if (in->own == OURO__NO_BUFFER && has_some)
+        return -ENOMEM;
     if (in->own == OURO__NO_BUFFER) {
         stand_in_line(s);
         return 0;

@@ -45,8 +45,8 @@ void ouro__reading_go_on(ouro_stream *s);
 /* The read that waits comes to the error @rc. */
 void ouro__reading_fail(ouro_stream *s, int rc);
 
-/* receive.c: receive once for @ask, if it need not wait for that. False: it need. */
-bool ouro__incoming_receive(ouro_stream *s, struct ouro__ask *ask);
+/* receive.c: receive once for @ask, if that need not be waited for. 0, or -ENOMEM. */
+int ouro__incoming_receive(ouro_stream *s, struct ouro__ask *ask);
 
 /* See to it that the read that waits goes on when there is something. 0, or -ENOMEM. */
 int ouro__incoming_wait(ouro_stream *s);

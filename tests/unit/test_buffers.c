@@ -300,6 +300,83 @@ KernelTest(buffers, ten_thousand_connections_get_on_with_1024)
     return 0;
 }
 
+KernelTest(buffers, beginnings_do_not_keep_each_other_from_the_rest)
+{
+    enum { HALVES = 2 };
+    ouro_stream *s[HALVES];
+    int peers[HALVES];
+    char buf[HALVES][160], text[64];
+    ouro_future *f[HALVES];
+    set(2, 64, 4);
+    memset(text, 'x', sizeof text);
+    for (int i = 0; i < HALVES; i++) {
+        s[i] = pair(&peers[i]);
+        say_bytes(peers[i], text, sizeof text);
+        f[i] = ouro_stream_read_line(s[i], buf[i], sizeof buf[i]);
+    }
+    settle_down();
+    check_eq(buffers().held, 2);
+    for (int i = 0; i < HALVES; i++)
+        say_bytes(peers[i], text, sizeof text);
+    settle_down();
+    check_eq(buffers().held, 4); /* two of them from the allocator */
+    for (int i = 0; i < HALVES; i++) {
+        say(peers[i], "\n");
+        check_eq(ouro_await(f[i]), 129);
+        check_eq(strspn(buf[i], "x"), 128);
+        ouro_stream_free(s[i]);
+        close(peers[i]);
+    }
+    check_eq(buffers().held, 0);
+    return 0;
+}
+
+/* ---- Idle ------------------------------------------------------------------------------------ */
+
+static int64_t wait_for_the_end(void *arg)
+{
+    struct end *e = arg;
+    char buf[16];
+    check_eq(ouro_await(ouro_stream_read(e->s, buf, sizeof buf)), 0);
+    ouro_stream_free(e->s);
+    return 0;
+}
+
+static size_t resident(void)
+{
+    unsigned long all, pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    check_eq(fscanf(f, "%lu %lu", &all, &pages), 2);
+    fclose(f);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+KernelTest(buffers, an_idle_connection_costs_no_more_than_6_kib)
+{
+    if (HARNESS_ASAN || !room_for(2 * CROWD + 100))
+        cr_skip_test("memory of a sanitizer, or no descriptors for 10 000 connections");
+    struct end *ends = calloc(CROWD, sizeof *ends);
+    ouro_future **readers = calloc(CROWD, sizeof(ouro_future *));
+    memset(ends, 1, CROWD * sizeof *ends); /* our own pages are touched */
+    memset(readers, 1, CROWD * sizeof(ouro_future *));
+    size_t before = resident();
+    for (int i = 0; i < CROWD; i++) {
+        ends[i].s = pair(&ends[i].peer);
+        readers[i] = ouro_spawn(wait_for_the_end, &ends[i]);
+    }
+    settle_down();
+    size_t each = (resident() - before) / CROWD;
+    for (int i = 0; i < CROWD; i++)
+        close(ends[i].peer);
+    for (int i = 0; i < CROWD; i++)
+        check_eq(ouro_await(readers[i]), 0);
+    cr_log_info("%zu bytes each", each);
+    check(each <= 6 * 1024);
+    free(ends);
+    free(readers);
+    return 0;
+}
+
 /* ---- In line --------------------------------------------------------------------------------- */
 
 /* Two streams that hold all there is. */

@@ -179,11 +179,11 @@ ouro_future *ouro_stream_read(ouro_stream *s, void *buf, size_t size) OURO_NODIS
 ouro_future *ouro_stream_read_exact(ouro_stream *s, void *buf, size_t size) OURO_NODISCARD;
 
 /**
- * How many bytes the last ouro_stream_read_exact() that failed left in its buffer. They count as
- * read; those that it did not take are still in the stream.
+ * How many bytes the last ouro_stream_read_exact() left in its buffer, if it has failed. They count
+ * as read; those that it did not take are still in the stream.
  *
  * @param s  Borrowed.
- * @return Bytes; 0 if none has failed; -EINVAL (NULL).   @thread Loop thread only.
+ * @return Bytes; 0 if it has not failed; -EINVAL (NULL).   @thread Loop thread only.
  */
 int64_t ouro_stream_got(const ouro_stream *s);
 
