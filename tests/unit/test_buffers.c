@@ -302,12 +302,12 @@ KernelTest(buffers, ten_thousand_connections_get_on_with_1024)
 
 KernelTest(buffers, beginnings_do_not_keep_each_other_from_the_rest)
 {
-    enum { HALVES = 2 };
+    enum { HALVES = 3 };
     ouro_stream *s[HALVES];
     int peers[HALVES];
     char buf[HALVES][160], text[64];
     ouro_future *f[HALVES];
-    set(2, 64, 4);
+    set(HALVES, 64, HALVES);
     memset(text, 'x', sizeof text);
     for (int i = 0; i < HALVES; i++) {
         s[i] = pair(&peers[i]);
@@ -315,11 +315,11 @@ KernelTest(buffers, beginnings_do_not_keep_each_other_from_the_rest)
         f[i] = ouro_stream_read_line(s[i], buf[i], sizeof buf[i]);
     }
     settle_down();
-    check_eq(buffers().held, 2);
+    check_eq(buffers().held, HALVES);
     for (int i = 0; i < HALVES; i++)
         say_bytes(peers[i], text, sizeof text);
     settle_down();
-    check_eq(buffers().held, 4); /* two of them from the allocator */
+    check_eq(buffers().held, 2 * HALVES); /* half of them from the allocator */
     for (int i = 0; i < HALVES; i++) {
         say(peers[i], "\n");
         check_eq(ouro_await(f[i]), 129);
