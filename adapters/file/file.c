@@ -76,6 +76,14 @@ static ouro_file *file_new(ouro_loop *loop)
     return file;
 }
 
+/* How it is open matters to its transfers. */
+static void note_flags(ouro_file *file, int flags)
+{
+    file->direct = flags & O_DIRECT;
+    file->appends_only = flags & O_APPEND;
+    file->through = flags & O_DSYNC; /* which is in O_SYNC, too */
+}
+
 ouro_file *ouro__file_ref(ouro_file *file)
 {
     file->refs++;
@@ -168,11 +176,22 @@ static void close_descriptor(ouro_file *file)
         end_closing(file, close_now(file));
 }
 
+/* Nobody wants to know any more where the file ends, nor why that could not be found out. */
+static void forget_question(ouro_file *file)
+{
+    if (!file->asking)
+        return;
+    ouro_future_result(file->asking);
+    ouro__unref(file->asking);
+    file->asking = NULL;
+}
+
 static void end_closing(ouro_file *file, int rc)
 {
     file->fd = -1;
     file->state = OURO__FILE_CLOSED;
     file->close_result = rc;
+    forget_question(file);
     ouro__serve_all(&file->closers, rc);
     ouro__file_unref(file);
 }
@@ -361,8 +380,7 @@ ouro_future *ouro_file_open(const char *path, int flags, const ouro_file_options
     o->path = path;
     o->registered = opts->registered;
     o->how = how_to(flags, opts);
-    o->file->direct = o->how.flags & O_DIRECT;
-    o->file->appends_only = o->how.flags & O_APPEND;
+    note_flags(o->file, (int)o->how.flags);
     o->w.op.complete = opened;
     o->w.op.sqe = (struct io_uring_sqe){
         .opcode = IORING_OP_OPENAT2,
@@ -390,8 +408,7 @@ int ouro_file_from_fd(int fd, ouro_file **ret_file)
     if (!file)
         return -ENOMEM;
     file->fd = fd;
-    file->direct = flags & O_DIRECT;
-    file->appends_only = flags & O_APPEND;
+    note_flags(file, flags);
     *ret_file = file;
     return 0;
 }

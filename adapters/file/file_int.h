@@ -78,11 +78,9 @@ enum ouro__route {
 /* The same for a direct transfer, which copies nothing. */
 #define OURO__DIRECT_SLICE ((size_t)4 << 20)
 
-enum ouro__file_kind ouro__kind_of_fd(int fd);
-
 /* Whether the file system that @fd, which may be an O_PATH, is on, answers at once about a file that
- * it has in memory; @device: what stat(2) says of it. */
-bool ouro__answers_at_once(struct ouro__files *files, int fd, uint32_t major, uint32_t minor);
+ * it has in memory; @st: what it says of itself, STATX_MNT_ID_UNIQUE asked for. */
+bool ouro__answers_at_once(struct ouro__files *files, int fd, const struct statx *st);
 
 /* How to do it: what is small enough, on @file, now. */
 enum ouro__route ouro__route_read(ouro_file *file);
@@ -127,11 +125,13 @@ struct ouro_file {
     uint8_t kind;      /* ouro__file_kind */
     bool direct;       /* O_DIRECT */
     bool appends_only; /* O_APPEND */
+    bool through;      /* O_DSYNC, O_SYNC: a write waits for the disk */
     bool no_nowait;    /* RWF_NOWAIT is not known there */
     bool locked[2];    /* by a lock on a range, on the whole */
     int close_result;
     int64_t written;           /* bytes, through this handle */
     int64_t cursor;            /* of appends; -1: not asked yet */
+    ouro_future *asking;       /* for it, in a thread: a reference; or NULL */
     struct ouro__link works;   /* operations under way, see below */
     struct ouro__link appends; /* of them, appends: the first is at work */
     struct ouro__line closers; /* who waits for the end */
@@ -238,10 +238,12 @@ ouro_future *ouro__chore_start(ouro_file *file, const struct ouro__chore *what);
 void ouro__stat_convert(ouro_stat *st);
 
 /* What of statx(2) we ask for. */
-#define OURO__STAT_MASK \
-    (STATX_BASIC_STATS | STATX_BTIME | OURO__STATX_MNT_ID | OURO__STATX_DIOALIGN)
-#define OURO__STATX_MNT_ID   0x1000u /* Linux 5.8 */
-#define OURO__STATX_DIOALIGN 0x2000u /* Linux 6.1 */
+#define OURO__STAT_MASK                                                            \
+    (STATX_BASIC_STATS | STATX_BTIME | OURO__STATX_MNT_ID | OURO__STATX_DIOALIGN | \
+     OURO__STATX_MNT_ID_UNIQUE)
+#define OURO__STATX_MNT_ID        0x1000u /* Linux 5.8 */
+#define OURO__STATX_DIOALIGN      0x2000u /* Linux 6.1 */
+#define OURO__STATX_MNT_ID_UNIQUE 0x4000u /* Linux 6.8 */
 
 /* A place in the ring's table for @fd, or -1. */
 int ouro__slot_take(struct ouro__files *files, int fd);

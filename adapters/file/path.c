@@ -151,7 +151,7 @@ static int stat_now(struct ouro__files *files, const ouro_file *at, const char *
         return fd;
     struct statx *st = (struct statx *)(void *)ret_stat;
     int rc = statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, OURO__STAT_MASK, st);
-    if (rc < 0 || !ouro__answers_at_once(files, fd, st->stx_dev_major, st->stx_dev_minor))
+    if (rc < 0 || !ouro__answers_at_once(files, fd, st))
         rc = -EAGAIN;
     close(fd);
     return rc;

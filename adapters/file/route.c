@@ -5,25 +5,27 @@
  * The ring is for what waits. But much of what files do does not wait: a cached read is a copy, and
  * so is a buffered write until the disk is far behind. For some of that the ring knows no way but a
  * thread of the kernel's, which costs several times the call itself. Measured on Linux 6.18, two
- * processors, microseconds an operation, alone / 32 at once (tests/bench/bench_routes.c; the times
- * of a busy machine, so look at the ratios):
+ * processors (tests/bench/bench_routes.c): microseconds of the plain call, and how many times that the
+ * other ways take, alone / 32 at once:
  *
- *                         plain call   ring          disk lane     without waiting
- *     read 4 KiB  ext4    2.6          3.6 / 2.7     10.6 / 3.8    2.9 / 2.9  RWF_NOWAIT
- *                 tmpfs   5.7          17.9 / 13     31 / 11       not there
- *     read 64 KiB ext4    25           26 / 30       40 / 39       45 / 32
- *     write 4 KiB ext4    7.4          20 / 12.7     22 / 10       not there
- *                 tmpfs   2.0          9.2 / 7.5     15 / 7.2      not there
- *     stat a path ext4    1.6          10.9 / 3.0    12 / 7.9      4.0 / 3.7  RESOLVE_CACHED
- *     stat a file ext4    0.7          9.3 / 2.5     13 / 5.1      0.7 / 0.7  DONT_SYNC
- *     advise      ext4    0.5          8.0 / 1.5     11 / 4.3
- *     allocate    ext4    1.6          10.4 / 4.0    11 / 5.3
- *     truncate    ext4    4.9          12.4 / 9.0    15 / 6.8
- *     open        ext4    3.4          4.4 / 2.8     14 / 11       3.2 / 3.2
- *     create      ext4    11           23 / 14       29 / 26
- *     rename      ext4    11           25 / 12       36 / 28
- *     unlink      ext4    8            24 / 50       31 / 22
- *     fdatasync   tmpfs   0.3          9.3 / 1.1     16 / 7.4
+ *                         plain call     ring        disk lane   without waiting
+ *     read 4 KiB   ext4   2.6            1.3 / 1.1   4.0 / 1.7   0.9 / 1.2  RWF_NOWAIT
+ *                  tmpfs  5.7            3.2 / 1.9   3.5 / 1.8   not there
+ *     read 64 KiB  ext4   25             1.1 / 1.1   1.2 / 1.1   1.0 / 1.0  RWF_NOWAIT
+ *     write 4 KiB  ext4   6.0            2.9 / 2.0   3.4 / 1.5   not there
+ *                  tmpfs  2.0            5.9 / 2.5   4.7 / 3.2   not there
+ *     write 64 KiB ext4   18             1.7 / 1.4   2.0 / 1.2   not there
+ *     stat a path  ext4   1.6            6.4 / 2.0   7.3 / 4.3   2.4 / 2.5  RESOLVE_CACHED
+ *     stat a file  ext4   0.7            11 / 3.8    17 / 7.6    1.0 / 1.0  DONT_SYNC
+ *     advise       ext4   0.5            15 / 2.8    21 / 9.7
+ *     allocate     ext4   1.6            6.5 / 2.6   7.0 / 3.9
+ *     truncate     ext4   4.9            2.5 / 1.8   3.4 / 1.5
+ *     open         ext4   3.4            1.3 / 0.9   4.2 / 3.2   1.1 / 1.0  RESOLVE_CACHED
+ *     create       ext4   11             2.1 / 1.0   2.1 / 2.0
+ *     rename       ext4   11             3.2 / 1.9   3.8 / 1.9
+ *     unlink       ext4   8              2.7 / 1.7   3.2 / 2.9
+ *     mkdir        ext4   50             1.4 / 1.1   1.6 / 1.2
+ *     fdatasync    tmpfs  0.3            23 / 3.5    42 / 22
  *
  * So, for each kind of file:
  *
@@ -53,6 +55,7 @@
  */
 #include "file_int.h"
 
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -88,41 +91,76 @@ static enum ouro__file_kind kind_of_system(uint32_t type)
     }
 }
 
-enum ouro__file_kind ouro__kind_of_fd(int fd)
+/* A mount in the words of statmount(2), Linux 6.8: the C library does not know it yet. */
+#define SYS_STATMOUNT    457
+#define STATMOUNT_BASIC  1u
+#define MOUNT_STRUCT_MAX 512
+
+struct mount_question {
+    uint32_t size, padding;
+    uint64_t mount_id, what;
+};
+
+struct mount_answer {
+    uint32_t size, padding;
+    uint64_t mask;
+    uint32_t device_major, device_minor;
+    uint64_t type; /* as of statfs(2) */
+    char rest[MOUNT_STRUCT_MAX - 32];
+};
+
+/* The type of the file system. statfs(2) would ask the server of one that has a server. */
+static int64_t type_of_system(int fd, const struct statx *st)
 {
-    struct stat st;
     struct statfs fs;
-    if (fstat(fd, &st) < 0)
+    struct mount_answer answer;
+    struct mount_question question = {
+        .size = sizeof(question), .mount_id = st->stx_mnt_id, .what = STATMOUNT_BASIC};
+    if ((st->stx_mask & OURO__STATX_MNT_ID_UNIQUE) &&
+        syscall(SYS_STATMOUNT, &question, &answer, sizeof(answer), 0) == 0 &&
+        (answer.mask & STATMOUNT_BASIC))
+        return (int64_t)answer.type;
+    return fstatfs(fd, &fs) == 0 ? (int64_t)(uint32_t)fs.f_type : -1;
+}
+
+/* A file system in memory has a number that the next one may get, one on a disk that of its disk. */
+static enum ouro__file_kind kind_of_place(struct ouro__files *files, int fd, const struct statx *st)
+{
+    uint64_t disk = (uint64_t)st->stx_dev_major << 32 | st->stx_dev_minor;
+    if (st->stx_dev_major && disk == files->known_disk)
+        return OURO__FILE_LOCAL;
+    int64_t type = type_of_system(fd, st);
+    enum ouro__file_kind kind = type < 0 ? OURO__FILE_ELSEWHERE : kind_of_system((uint32_t)type);
+    if (kind == OURO__FILE_LOCAL)
+        files->known_disk = disk;
+    return kind;
+}
+
+bool ouro__answers_at_once(struct ouro__files *files, int fd, const struct statx *st)
+{
+    return kind_of_place(files, fd, st) != OURO__FILE_ELSEWHERE;
+}
+
+static enum ouro__file_kind kind_of_fd(struct ouro__files *files, int fd)
+{
+    struct statx st;
+    unsigned mask = STATX_TYPE | OURO__STATX_MNT_ID_UNIQUE;
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, mask, &st) < 0)
         return OURO__FILE_ELSEWHERE;
-    if (S_ISBLK(st.st_mode))
+    if (S_ISBLK(st.stx_mode))
         return OURO__FILE_DEVICE;
-    if (S_ISCHR(st.st_mode))
+    if (S_ISCHR(st.stx_mode))
         return lseek(fd, 0, SEEK_CUR) < 0 ? OURO__FILE_STREAM : OURO__FILE_DEVICE;
-    if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
+    if (S_ISFIFO(st.stx_mode) || S_ISSOCK(st.stx_mode))
         return OURO__FILE_STREAM;
-    if (!S_ISREG(st.st_mode) || fstatfs(fd, &fs) < 0)
-        return OURO__FILE_ELSEWHERE;
-    return kind_of_system((uint32_t)fs.f_type);
+    return S_ISREG(st.stx_mode) ? kind_of_place(files, fd, &st) : OURO__FILE_ELSEWHERE;
 }
 
 static enum ouro__file_kind kind(ouro_file *file)
 {
     if (file->kind == OURO__FILE_UNKNOWN)
-        file->kind = (uint8_t)ouro__kind_of_fd(file->fd);
+        file->kind = (uint8_t)kind_of_fd(ouro__files_of(file->loop), file->fd);
     return (enum ouro__file_kind)file->kind;
-}
-
-/* A file system in memory has a number that the next one may get, one on a disk that of its disk. */
-bool ouro__answers_at_once(struct ouro__files *files, int fd, uint32_t major, uint32_t minor)
-{
-    struct statfs fs;
-    uint64_t disk = (uint64_t)major << 32 | minor;
-    if (major && disk == files->known_disk)
-        return true;
-    if (fstatfs(fd, &fs) < 0 || kind_of_system((uint32_t)fs.f_type) == OURO__FILE_ELSEWHERE)
-        return false;
-    files->known_disk = disk;
-    return true;
 }
 
 /* ---- Routes ---------------------------------------------------------------------------------- */
@@ -145,7 +183,7 @@ enum ouro__route ouro__route_read(ouro_file *file)
 
 enum ouro__route ouro__route_write(ouro_file *file)
 {
-    if (file->direct)
+    if (file->direct || file->through)
         return OURO__BY_RING;
     return kind(file) == OURO__FILE_MEMORY || kind(file) == OURO__FILE_LOCAL ? OURO__AT_ONCE
                                                                              : OURO__BY_RING;

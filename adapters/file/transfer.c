@@ -70,17 +70,23 @@ static size_t limit_of(const struct transfer *t)
     return t->w.file->direct ? OURO__DIRECT_SLICE : OURO__SLICE;
 }
 
+/* Go behind the elements that are done, empty ones included. */
+static void pass_done(struct transfer *t)
+{
+    while (t->count > 0 && t->skip >= t->iov->iov_len) {
+        t->skip -= t->iov->iov_len;
+        t->iov++;
+        t->count--;
+    }
+}
+
 static void account(struct transfer *t, size_t n)
 {
     t->moved += n;
     t->left -= n;
     t->offset += (int64_t)n;
     t->skip += n;
-    while (t->count > 0 && t->skip >= t->iov->iov_len) {
-        t->skip -= t->iov->iov_len;
-        t->iov++;
-        t->count--;
-    }
+    pass_done(t);
     if (t->what == WRITE)
         t->w.file->written += (int64_t)n;
     if (t->append)
@@ -121,12 +127,13 @@ static bool done(struct transfer *t, size_t size, int64_t n)
     if (n > 0)
         account(t, (size_t)n);
     bool reads = t->what == READ;
-    bool short_is_last = t->w.file->kind == OURO__FILE_STREAM || t->w.file->direct;
+    bool streams = t->w.file->kind == OURO__FILE_STREAM && !t->exact;
+    bool short_is_last = reads && (streams || t->w.file->direct); /* else the next one tells */
     if (n == 0 && !reads && size > 0)
         n = -EIO; /* a file that takes nothing, and does not say why */
     if (n < 0 || t->left == 0 || (n == 0 && reads))
         end(t, n);
-    else if (reads && !t->exact && short_is_last && (size_t)n < size)
+    else if (short_is_last && (size_t)n < size)
         end(t, 0);
     else if (stopped)
         end(t, -ECANCELED);
@@ -307,21 +314,52 @@ int64_t ouro_file_moved(const ouro_future *f)
 
 /* ---- Appends --------------------------------------------------------------------------------- */
 
-/* It is the first of its line: find where to write. The end of the file is asked for once, and what
- * has no end, a pipe, does not care. */
-static void find_place(struct transfer *t)
+static int64_t seek_end(struct ouro__chore *c)
+{
+    int64_t n = lseek(c->fd, 0, SEEK_END);
+    if (n >= 0)
+        return n;
+    return errno == ESPIPE ? 0 : -errno; /* a pipe does not care where */
+}
+
+/* Where the file ends: asked once, and of a file system that has to ask somebody else, in a thread.
+ * False: @t goes on when it is known, or has failed. */
+static bool find_end(struct transfer *t)
 {
     ouro_file *file = t->w.file;
-    if (file->cursor < 0 && !file->appends_only)
-        file->cursor = lseek(file->fd, 0, SEEK_END);
-    t->offset = file->cursor < 0 ? 0 : file->cursor;
+    struct ouro__chore what = {.fn = seek_end, .verb = "search for the end", .fd = file->fd};
+    int64_t n;
+    if (!file->asking && ouro__route_stat(file) == OURO__AT_ONCE) {
+        n = seek_end(&what);
+    } else {
+        if (!file->asking)
+            file->asking = ouro__chore_start(file, &what);
+        if (file->asking->state == OURO_PENDING) {
+            ouro__watch(file->asking, &t->job);
+            return false;
+        }
+        n = ouro_future_result(file->asking).n;
+        ouro__unref(file->asking);
+        file->asking = NULL;
+    }
+    file->cursor = n < 0 ? -1 : n;
+    if (n < 0)
+        end(t, n);
+    return n >= 0;
 }
 
 static void resume(struct ouro__job *job)
 {
     struct transfer *t = OURO__CONTAINER(job, struct transfer, job);
+    ouro_file *file = t->w.file;
+    if (t->append && file->cursor < 0) {
+        if (file->appends_only)
+            file->cursor = 0; /* the kernel finds it for each */
+        else if (!find_end(t))
+            return;
+    }
     if (t->append && t->moved == 0)
-        find_place(t);
+        t->offset = file->cursor;
     go_on(t);
 }
 
@@ -387,6 +425,7 @@ static ouro_future *start(ouro_file *file, const struct wish *w)
     t->what = (uint8_t)w->what;
     t->exact = w->exact;
     t->append = w->append;
+    pass_done(t);
     if (w->append)
         ouro__list_push(&file->appends, &t->in_line);
     if (left == 0)

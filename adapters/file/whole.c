@@ -31,7 +31,8 @@
 #include <ouro/whole.h>
 
 #define AT_ONCE  ((size_t)64 << 10) /* read on the loop's thread: some microseconds */
-#define UNSIZED  ((size_t)4 << 10)  /* first guess for what does not tell its size */
+#define PAGE     ((size_t)4 << 10)  /* the smallest there is */
+#define UNSIZED  PAGE               /* first guess for what does not tell its size */
 #define PATIENCE 50                 /* milliseconds between looks whether to go on waiting */
 #define HOW      (O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
 
@@ -144,7 +145,7 @@ static int read_to_the_end(struct reading *r)
 {
     /* One more than its size, so that the read that brings the rest sees the end too. */
     size_t guess = r->st.st_size > 0 ? (size_t)r->st.st_size + 1 : UNSIZED;
-    if (!r->bytes && !reserve(r, guess))
+    if (r->capacity < guess && !reserve(r, guess))
         return -ENOMEM;
     /* Nobody may have opened a named pipe for writing yet, which reads like its end. */
     int rc = S_ISFIFO(r->st.st_mode) ? wait_patiently(r) : 0;
@@ -161,12 +162,9 @@ static int read_to_the_end(struct reading *r)
 static int64_t read_in_job(void *arg)
 {
     struct reading *r = arg;
-    int rc = 0;
-    if (r->fd < 0) {
-        rc = open_file(r);
-        if (rc == 0)
-            rc = check_file(r);
-    }
+    int rc = r->fd < 0 ? open_file(r) : 0;
+    if (rc == 0)
+        rc = check_file(r);
     if (rc == 0)
         rc = read_to_the_end(r);
     if (rc < 0)
@@ -189,26 +187,44 @@ static int open_cached(struct reading *r)
     return errno == EAGAIN || errno == EINVAL || errno == ENOSYS || errno == EPERM ? 1 : -errno;
 }
 
-/* 0: all of it has been read. 1: not all that is there is in memory. */
-static int read_cached(struct reading *r)
+/* More than one page: its size says how much. */
+static int read_rest(struct reading *r)
 {
+    int rc = check_file(r);
     size_t size = (size_t)r->st.st_size;
-    if (!S_ISREG(r->st.st_mode) || size == 0 || size > AT_ONCE)
-        return 1;
+    if (rc < 0 || !S_ISREG(r->st.st_mode) || size < r->size || size > AT_ONCE)
+        return rc < 0 ? rc : 1;
     if (!reserve(r, size + 1))
         return -ENOMEM;
-    struct iovec room = {.iov_base = r->bytes, .iov_len = r->capacity};
-    ssize_t n = preadv2(r->fd, &room, 1, 0, RWF_NOWAIT);
+    struct iovec room = {.iov_base = r->bytes + r->size, .iov_len = r->capacity - r->size};
+    ssize_t n = preadv2(r->fd, &room, 1, (off_t)r->size, RWF_NOWAIT);
     if (n > 0)
-        r->size = (size_t)n;
-    return r->size == size ? 0 : 1;
+        r->size += (size_t)n;
+    return r->size == size && n >= 0 ? 0 : 1;
+}
+
+/* 0: all of it has been read. 1: not all that is there is in memory. What is not in memory is
+ * missing by pages, so within the first page the end of what was read is that of the file, and
+ * nobody need ask for its size. */
+static int read_cached(struct reading *r)
+{
+    char page[PAGE];
+    struct iovec room = {.iov_base = page, .iov_len = sizeof(page)};
+    ssize_t n = preadv2(r->fd, &room, 1, 0, RWF_NOWAIT);
+    if (n < 0)
+        return 1;
+    if ((size_t)n > r->limit)
+        return -EFBIG;
+    if (!reserve(r, (size_t)n))
+        return -ENOMEM;
+    memcpy(r->bytes, page, (size_t)n);
+    r->size = (size_t)n;
+    return r->size < sizeof(page) ? 0 : read_rest(r);
 }
 
 static int read_at_once(struct reading *r)
 {
     int rc = open_cached(r);
-    if (rc == 0)
-        rc = check_file(r);
     return rc == 0 ? read_cached(r) : rc;
 }
 
@@ -224,6 +240,13 @@ static ouro_future *ready_bytes(ouro_loop *loop, struct reading *r)
     r->bytes = NULL;
     ouro__settle(f, OURO_VALUE, (int64_t)r->size);
     return f;
+}
+
+static ouro_future *failed_now(ouro_loop *loop, const struct reading *r, int rc)
+{
+    if (rc == -EFBIG)
+        return ouro__failed_with(loop, rc, "%s has more than %zu bytes", r->path, r->limit);
+    return ouro__failed_with(loop, rc, "cannot read %s", r->path);
 }
 
 ouro_future *ouro_file_read_all(const char *path, const ouro_read_all_options *opts)
@@ -243,8 +266,7 @@ ouro_future *ouro_file_read_all(const char *path, const ouro_read_all_options *o
         }
         rc = -ENOMEM;
     }
-    ouro_future *f = rc == 0 ? ready_bytes(loop, &now)
-                             : ouro__failed_with(loop, rc, "cannot read %s", path);
+    ouro_future *f = rc == 0 ? ready_bytes(loop, &now) : failed_now(loop, &now, rc);
     ouro__disk_close(&now.fd);
     ouro__release(now.bytes);
     return f;

@@ -265,7 +265,7 @@ void ouro__stat_convert(ouro_stat *st)
         .inode = k.inode,
         .size = k.size,
         .blocks = k.blocks,
-        .mount_id = k.mask & OURO__STATX_MNT_ID ? k.mount_id : 0,
+        .mount_id = k.mask & (OURO__STATX_MNT_ID | OURO__STATX_MNT_ID_UNIQUE) ? k.mount_id : 0,
         .attributes = k.attributes,
         .block_size = k.block_size,
         .device_major = k.device_major,

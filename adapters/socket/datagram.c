@@ -231,7 +231,7 @@ static int family_of(const ouro_address *local, const ouro_address *remote, int 
 int ouro_datagram_open(const ouro_address *local, const ouro_address *remote,
                        const ouro_datagram_options *opts, ouro_datagram **ret)
 {
-    ouro_loop *loop;
+    ouro_loop *loop = NULL;
     ouro_datagram_options all;
     int family;
     int rc = ret ? family_of(local, remote, &family) : -EINVAL;
@@ -281,7 +281,7 @@ static int option_of(int fd, int option, int *ret_value)
 
 int ouro_datagram_new(int fd, const ouro_datagram_options *opts, ouro_datagram **ret)
 {
-    ouro_loop *loop;
+    ouro_loop *loop = NULL;
     ouro_datagram_options all;
     int family = 0, type = 0;
     int rc = ret ? ouro__datagram_options(opts, &all) : -EINVAL;

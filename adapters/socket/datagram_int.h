@@ -48,10 +48,10 @@ struct ouro__inbox {
     unsigned head;
     unsigned held; /* that hold messages */
     unsigned lent;
-    ouro_message front; /* the first message of the first buffer that is not lent, */
-    size_t segment;     /* if it holds several: bytes of each, */
-    size_t used;        /* and bytes that were handed out */
-    bool front_is_read;
+    size_t segment;     /* not 0: the first buffer that is not lent holds several messages, of so
+                           many bytes each, */
+    ouro_message front; /* this is all of them, */
+    size_t used;        /* and so many bytes were handed out */
     bool multishot;
     bool ended;             /* the peer has closed */
     int error;              /* to be told to the next call; 0: none */

@@ -201,14 +201,13 @@ static size_t segment_of(const struct cmsghdr *c)
     return (size_t)size;
 }
 
-/* Look at the first buffer that is not lent. */
-static void read_front(ouro_datagram *d)
+/* Look at the first buffer that is not lent. Returns the bytes of each message in it, 0: it is one. */
+static size_t read_front(const ouro_datagram *d, ouro_message *m)
 {
-    struct ouro__inbox *in = &d->in;
+    const struct ouro__inbox *in = &d->in;
     unsigned id = held_id(in, in->lent);
     const struct io_uring_recvmsg_out *head = header_at(in, id);
-    size_t room = in->size - head_size(in);
-    ouro_message *m = &in->front;
+    size_t room = in->size - head_size(in), segment = 0;
     *m = (ouro_message){
         .bytes = buffer_at(in, id) + head_size(in),
         .size = head->payloadlen < room ? head->payloadlen : room,
@@ -220,39 +219,41 @@ static void read_front(ouro_datagram *d)
         m->from.size = head->namelen;
     }
     struct msghdr control = control_of(in, id);
-    in->segment = 0;
-    in->used = 0;
     for (struct cmsghdr *c = ouro__control_next(&control, NULL); c;
          c = ouro__control_next(&control, c)) {
         read_control(d, c, m);
-        if (segment_of(c))
-            in->segment = segment_of(c);
+        segment = segment_of(c) ? segment_of(c) : segment;
     }
     m->fds = ouro__control_fds(&control, &m->fd_count);
-    in->front_is_read = true;
+    return segment < m->size ? segment : 0;
+}
+
+/* The next of several messages in one buffer. False: it was the last. */
+static bool take_segment(struct ouro__inbox *in, ouro_message *m)
+{
+    size_t left = in->front.size - in->used;
+    *m = in->front;
+    m->bytes = (const unsigned char *)m->bytes + in->used;
+    m->size = left < in->segment ? left : in->segment;
+    m->full_size = m->size;
+    in->used += m->size;
+    if (in->used == in->front.size)
+        in->segment = 0;
+    return in->segment != 0;
 }
 
 /* Take the next message out of the first buffer that is not lent, and lend that with its last. */
 static void take_one(ouro_datagram *d, ouro_message *m)
 {
     struct ouro__inbox *in = &d->in;
-    if (!in->front_is_read)
-        read_front(d);
-    *m = in->front;
-    size_t left = m->size - in->used;
-    if (in->segment && in->segment < m->size) {
-        m->bytes = (const unsigned char *)m->bytes + in->used;
-        m->size = left < in->segment ? left : in->segment;
-        m->full_size = m->size;
-        in->used += m->size;
-        left -= m->size;
-    } else {
-        left = 0;
+    if (!in->segment) {
+        in->segment = read_front(d, m);
+        in->used = 0;
+        if (in->segment)
+            in->front = *m;
     }
-    if (left == 0) {
+    if (!in->segment || !take_segment(in, m))
         in->lent++;
-        in->front_is_read = false;
-    }
     d->stats.received++;
     d->stats.bytes_in += m->size;
 }

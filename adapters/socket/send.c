@@ -23,8 +23,8 @@
 #include <poll.h>
 #include <signal.h>
 
-/* From so many bytes on a call costs less than an entry of the ring, which shares its calls with
- * others. Measured with 50 connections; alone, 64 KiB at once take half the time. */
+/* A system call of its own for so much. Less is cheaper in the ring, which makes one call for all
+ * that a turn sends; 64 KiB took half the time at once. */
 #define AT_ONCE ((size_t)8 * 1024)
 
 static void send_landed(ouro_loop *loop, struct ouro__op *op, int32_t res, uint32_t flags);
@@ -157,74 +157,6 @@ static void tell_off(ouro_stream *s, uint64_t n)
     ouro__outgoing_drained(s);
 }
 
-/* ---- Gathering ------------------------------------------------------------------------------- */
-
-struct pieces {
-    struct iovec *parts;
-    unsigned count;
-    unsigned max;
-    size_t room; /* bytes */
-};
-
-/* False when it is full: of @size bytes some may be in. */
-static bool add(struct pieces *p, const void *bytes, size_t size)
-{
-    if (p->count == p->max || p->room == 0)
-        return false;
-    size_t some = size < p->room ? size : p->room;
-    p->parts[p->count++] = (struct iovec){(void *)(uintptr_t)bytes, some};
-    p->room -= some;
-    return some == size;
-}
-
-static bool add_write(struct pieces *p, struct ouro__write *w)
-{
-    size_t skip = w->skip;
-    if (w->left > 0)
-        w->flying = true;
-    for (size_t i = 0; i < w->count; i++) {
-        size_t size = w->parts[i].iov_len - skip;
-        if (size > 0 && !add(p, (const char *)w->parts[i].iov_base + skip, size))
-            return false;
-        skip = 0;
-    }
-    return !w->fetch; /* what is still to be fetched comes first */
-}
-
-/* Collect pieces from the front of the line, and mark the writes that are in. */
-static void collect(struct ouro__outgoing *out, struct pieces *p)
-{
-    if (out->sending.at == out->sending.size) {
-        struct ouro__copies empty = out->sending;
-        out->sending = out->filling;
-        out->filling = empty;
-        out->filling.size = out->filling.at = 0;
-    }
-    uint64_t put = out->put_sent;
-    const char *at = out->sending.bytes + out->sending.at;
-    uint64_t end = put + (out->sending.size - out->sending.at);
-    for (struct ouro__link *l = out->writes.next;; l = l->next) {
-        bool last = l == &out->writes;
-        uint64_t goal = last ? out->put : ouro__write_at(l)->put_before;
-        uint64_t some = (goal < end ? goal : end) - put;
-        if (some > 0 && !add(p, at, some))
-            return;
-        if (some > 0)
-            at += some;
-        put += some;
-        if (last || put < goal || ouro__zero_copy_waits(ouro__write_at(l)))
-            return;
-        if (!add_write(p, ouro__write_at(l)))
-            return;
-    }
-}
-
-static void unmark(struct ouro__outgoing *out)
-{
-    OURO__LIST_FOR (l, &out->writes)
-        ouro__write_at(l)->flying = false;
-}
-
 /* ---- Sending --------------------------------------------------------------------------------- */
 
 void ouro__block_sigpipe(ouro_stream *s)
@@ -244,68 +176,10 @@ int ouro__outgoing_start(ouro_stream *s, struct ouro__op *op)
     return rc;
 }
 
-static void let_go_of_gather(ouro_stream *s)
-{
-    if (s->out.gather)
-        ouro__slab_free(&s->loop->slab, s->out.gather, sizeof(*s->out.gather));
-    s->out.gather = NULL;
-}
-
-/* The entry that sends one piece. */
-static void prepare_one(ouro_stream *s, struct io_uring_sqe *sqe, const struct iovec *piece)
-{
-    *sqe = (struct io_uring_sqe){
-        .opcode = s->is_socket ? IORING_OP_SEND : IORING_OP_WRITE,
-        .fd = s->fd,
-        .off = s->is_socket ? 0 : UINT64_MAX, /* at the position, if there is one */
-        .addr = (uintptr_t)piece->iov_base,
-        .len = (uint32_t)piece->iov_len,
-        .msg_flags = s->is_socket ? MSG_WAITALL | MSG_NOSIGNAL : 0,
-    };
-}
-
-static void prepare_several(ouro_stream *s, struct io_uring_sqe *sqe, struct ouro__gather *g,
-                            unsigned count)
-{
-    g->msg = (struct msghdr){.msg_iov = g->parts, .msg_iovlen = count};
-    *sqe = (struct io_uring_sqe){
-        .opcode = s->is_socket ? IORING_OP_SENDMSG : IORING_OP_WRITEV,
-        .fd = s->fd,
-        .off = s->is_socket ? 0 : UINT64_MAX,
-        .addr = s->is_socket ? (uintptr_t)&g->msg : (uintptr_t)g->parts,
-        .len = s->is_socket ? 1 : count,
-        .msg_flags = s->is_socket ? MSG_WAITALL | MSG_NOSIGNAL : 0,
-    };
-}
-
-/* Whether there is more than one piece, and memory to gather them in. */
-static bool gather(ouro_stream *s, struct pieces *p)
-{
-    if (p->count == 1)
-        return false;
-    s->out.gather = ouro__slab_alloc(&s->loop->slab, sizeof(*s->out.gather));
-    if (!s->out.gather) {
-        unmark(&s->out); /* the first alone needs none */
-        *p = (struct pieces){.parts = p->parts, .max = 1, .room = OURO__SEND_MAX};
-        collect(&s->out, p);
-        return false;
-    }
-    for (unsigned i = 0; i < p->count; i++)
-        s->out.gather->parts[i] = p->parts[i];
-    return true;
-}
-
 /* Send from the front of the line. 0 or -ENOMEM. */
 static int start(ouro_stream *s)
 {
-    struct iovec parts[OURO__GATHER];
-    struct pieces p = {.parts = parts, .max = OURO__GATHER, .room = OURO__SEND_MAX};
-    collect(&s->out, &p);
-    assert(p.count > 0);
-    if (gather(s, &p))
-        prepare_several(s, &s->out.op.sqe, s->out.gather, p.count);
-    else
-        prepare_one(s, &s->out.op.sqe, parts);
+    ouro__prepare_send(s);
     s->out.op.complete = send_landed;
     return ouro__outgoing_start(s, &s->out.op);
 }
@@ -327,8 +201,8 @@ static int start_next(ouro_stream *s)
 /* There is no memory for an operation: what was put waits until somebody tries again. */
 static void no_memory(ouro_stream *s)
 {
-    let_go_of_gather(s);
-    unmark(&s->out);
+    ouro__gather_drop(s);
+    ouro__unmark(&s->out);
     struct ouro__write *w = first(&s->out);
     if (w)
         ouro__write_fail(w, -ENOMEM);
@@ -351,7 +225,7 @@ void ouro__outgoing_go_on(ouro_stream *s)
         no_memory(s);
     } else if (rc < 0) {
         out->error = rc;
-        unmark(out);
+        ouro__unmark(out);
         fail_all(s, rc);
     }
 }
@@ -405,12 +279,12 @@ void ouro__outgoing_landed(ouro_stream *s, int32_t res)
 {
     struct ouro__outgoing *out = &s->out;
     out->flight = NULL;
-    let_go_of_gather(s);
+    ouro__gather_drop(s);
     if (res > 0)
         tell_off(s, (uint64_t)res);
     else
         failed(s, res == 0 ? -EIO : res);
-    unmark(out);
+    ouro__unmark(out);
     end_complete(out);
     if (out->asked)
         end_cancelled(out);
@@ -445,8 +319,8 @@ static void send_landed(ouro_loop *loop, struct ouro__op *op, int32_t res, uint3
 static void send_at_once(ouro_stream *s)
 {
     struct iovec parts[OURO__GATHER];
-    struct pieces p = {.parts = parts, .max = OURO__GATHER, .room = OURO__SEND_MAX};
-    collect(&s->out, &p);
+    struct ouro__pieces p = {.parts = parts, .max = OURO__GATHER, .room = OURO__SEND_MAX};
+    ouro__collect(&s->out, &p);
     if (p.count == 0)
         return; /* an empty write, or one that has to fetch first */
     const struct msghdr msg = {.msg_iov = parts, .msg_iovlen = p.count};
@@ -455,15 +329,29 @@ static void send_at_once(ouro_stream *s)
         tell_off(s, (uint64_t)n);
     else if (errno != EAGAIN && errno != EINTR)
         failed(s, -errno);
-    unmark(&s->out);
+    ouro__unmark(&s->out);
     if (s->out.error)
         fail_all(s, s->out.error);
 }
 
+/* Whether nothing else is to be run, or submitted, in this turn. */
+static bool is_alone(const ouro_loop *loop)
+{
+    return ouro__list_empty(&loop->batch) && ouro__list_empty(&loop->ready) &&
+           ouro__list_empty(&loop->ops.queued);
+}
+
+static bool may_go_at_once(const ouro_stream *s)
+{
+    const struct ouro__outgoing *out = &s->out;
+    if (!s->is_socket || out->flight || out->error || out->at_once == SIZE_MAX)
+        return false;
+    return ouro__outgoing_unsent(s) >= out->at_once || is_alone(s->loop);
+}
+
 void ouro__outgoing_begin(ouro_stream *s)
 {
-    struct ouro__outgoing *out = &s->out;
-    if (s->is_socket && !out->flight && !out->error && ouro__outgoing_unsent(s) >= out->at_once)
+    if (may_go_at_once(s))
         send_at_once(s);
     ouro__outgoing_go_on(s);
 }

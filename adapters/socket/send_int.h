@@ -25,6 +25,14 @@ struct ouro__gather {
     struct iovec parts[OURO__GATHER];
 };
 
+/* What is collected. */
+struct ouro__pieces {
+    struct iovec *parts;
+    unsigned count;
+    unsigned max;
+    size_t room; /* bytes */
+};
+
 enum ouro__zero_copy {
     OURO__ZERO_COPY_UNKNOWN, /* where the peer is */
     OURO__ZERO_COPY_OFF,
@@ -59,6 +67,16 @@ static inline struct ouro__write *ouro__write_at(const struct ouro__link *link)
 {
     return OURO__CONTAINER(link, struct ouro__write, link);
 }
+
+/* gather.c: collect pieces from the front of the line, and mark the writes that are in; take the
+ * marks away. */
+void ouro__collect(struct ouro__outgoing *out, struct ouro__pieces *p);
+void ouro__unmark(struct ouro__outgoing *out);
+
+/* Fill in the stream's operation: send what is at the front, which is something. What it gathers for
+ * that stays until this drops it. */
+void ouro__prepare_send(ouro_stream *s);
+void ouro__gather_drop(ouro_stream *s);
 
 /* 0, or why nothing can be written: as ouro__stream_check(); -EPIPE, or what broke it. */
 int ouro__outgoing_check(const ouro_stream *s);

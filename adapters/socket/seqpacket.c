@@ -26,7 +26,7 @@ static void settle_with(ouro_future *f, ouro_datagram *d)
 int ouro_seqpacket_listen(const ouro_address *local, int backlog, const ouro_datagram_options *opts,
                           ouro_datagram **ret)
 {
-    ouro_loop *loop;
+    ouro_loop *loop = NULL;
     ouro_datagram_options all;
     bool sane = local && local->as.any.sa_family == AF_UNIX && backlog >= 0 && ret;
     int rc = sane ? ouro__datagram_options(opts, &all) : -EINVAL;
@@ -191,7 +191,7 @@ static struct connect *connect_begin(ouro_loop *loop, int fd, struct target *tar
 
 ouro_future *ouro_seqpacket_connect(const ouro_address *remote, const ouro_datagram_options *opts)
 {
-    ouro_loop *loop;
+    ouro_loop *loop = NULL;
     ouro_datagram_options all;
     int rc = remote && remote->as.any.sa_family == AF_UNIX ? ouro__datagram_options(opts, &all)
                                                            : -EINVAL;

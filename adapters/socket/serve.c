@@ -3,7 +3,7 @@
  * Servers: one task that accepts, and one for each connection.
  *
  * A server is a future of its own around the task that accepts, so that a cancel means "stop in good
- * order": the task's own waits are shielded, and what a stop interrupts is the scope in which it
+ * order": it does not reach the task, and what a stop interrupts is the scope in which the task
  * accepts, nothing else. The connections are the task's group.
  *
  * Happy path: wait for room, if there is a limit; accept; start the handler; again. A stop cancels
@@ -262,20 +262,16 @@ static void drop_current(void *server)
     ouro_unref(server);
 }
 
+/* Nobody but a loop that gives up cancels the task itself. */
 static int64_t body(void *arg)
 {
     struct server *sv = arg;
-    ouro_scope shield;
     int64_t rc = ouro_local_set(&current, ouro_ref(&sv->f), drop_current);
     if (rc < 0) {
         ouro_unref(&sv->f);
         return rc;
     }
-    rc = ouro_scope_enter(&shield, &(ouro_scope_options){.shield = 1});
-    if (rc < 0)
-        return rc;
-    rc = serve_group(sv);
-    return ouro_scope_exit(&shield, rc);
+    return serve_group(sv);
 }
 
 /* ---- The future ------------------------------------------------------------------------------ */

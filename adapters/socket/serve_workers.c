@@ -191,11 +191,18 @@ static void add_up(const struct crew *crew, ouro_server_stats *sum)
     }
 }
 
+/* A SIGTERM that comes before it is watched is not lost, and does not kill. */
 static int64_t run(struct crew *crew)
 {
+    sigset_t early, before;
+    sigemptyset(&early);
+    if (crew->takes_sigterm)
+        sigaddset(&early, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &early, &before);
     if (crew->opts.on_listening)
         crew->opts.on_listening(&crew->seats[0].listening.address, crew->arg);
     int64_t rc = ouro_run_workers(crew->n, worker, crew, &crew->opts.run);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (crew->opts.ret_stats)
         add_up(crew, crew->opts.ret_stats);
     return rc == -ECANCELED && crew->terminated ? 0 : rc;

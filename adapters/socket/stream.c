@@ -189,7 +189,7 @@ int ouro__stream_new(int fd, const ouro_stream_options *opts, bool files, ouro_s
 {
     ouro_loop *loop;
     ouro_stream_options all;
-    bool is_socket;
+    bool is_socket = false;
     int rc = ret_stream ? ouro__loop_for_wait(&loop) : -EINVAL;
     if (rc == 0)
         rc = ouro__stream_settle_options(opts, &all);

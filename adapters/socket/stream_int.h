@@ -80,7 +80,7 @@ struct ouro__outgoing {
     struct ouro__line draining;  /* who waits for the low-water mark */
     struct ouro__line shutting;  /* and who for the shutdown */
     int error;                   /* not 0: nothing goes out any more, and later calls fail so */
-    size_t at_once;              /* so many new bytes are offered to a socket before the ring */
+    size_t at_once;              /* bytes worth a system call of their own; SIZE_MAX: none are */
     bool asked;                  /* what is in flight was asked to stop */
     bool ends;                   /* to be shut down when all is sent */
     bool shut;                   /* that was done */

@@ -3,6 +3,7 @@
  * UDP on the loopback: what a message costs, beside a loop of plain system calls.
  *
  *   udp.echo      one message there and back, both ends in one thread, so that nobody sleeps
+ *   udp.echo64    64 messages there and back: next and send_many, against recvmmsg and sendmmsg
  *   udp.receive   a burst that is waiting in the socket is received, against recvmmsg(2)
  *   udp.send      a burst is sent, against sendmmsg(2), one datagram an entry
  *
@@ -72,6 +73,7 @@ static void give_up(struct job *job)
 struct calls {
     struct mmsghdr messages[BURST];
     struct iovec parts[BURST];
+    struct sockaddr_in names[BURST];
 };
 
 static void prepare(struct calls *c)
@@ -91,8 +93,13 @@ static void raw_send(struct calls *c, int fd)
     }
 }
 
+/* A server wants to know whom to answer. */
 static void raw_receive(struct calls *c, int fd)
 {
+    for (unsigned i = 0; i < BURST; i++) {
+        c->messages[i].msg_hdr.msg_name = &c->names[i];
+        c->messages[i].msg_hdr.msg_namelen = sizeof c->names[i];
+    }
     for (unsigned n = 0; n < BURST;) {
         int rc = recvmmsg(fd, &c->messages[n], BURST - n, 0, NULL);
         bench_check(rc, "recvmmsg");
@@ -105,8 +112,8 @@ static double calls_round(int which)
     static struct calls c;
     struct ends e = open_ends();
     uint64_t spent = 0;
-    prepare(&c);
     for (unsigned i = 0; i < ROUNDS; i++) {
+        prepare(&c);
         uint64_t start = bench_cpu();
         raw_send(&c, e.from);
         spent += which ? 0 : bench_cpu() - start;
@@ -149,6 +156,25 @@ static double calls_echo(const void *arg)
     return figure;
 }
 
+static double calls_echo64(const void *arg)
+{
+    static struct calls c;
+    (void)arg;
+    struct ends e = open_ends();
+    uint64_t start = bench_cpu();
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        prepare(&c);
+        raw_send(&c, e.from);
+        raw_receive(&c, e.to);
+        raw_send(&c, e.to);
+        raw_receive(&c, e.from);
+    }
+    double figure = bench_cpu_per(start, ROUNDS * BURST);
+    close(e.to);
+    close(e.from);
+    return figure;
+}
+
 /* ---- ouro ------------------------------------------------------------------------------------ */
 
 static void receive_burst(ouro_datagram *d)
@@ -164,11 +190,9 @@ static void receive_burst(ouro_datagram *d)
 static int64_t ouro_sends(void *arg)
 {
     static ouro_outgoing out[BURST];
-    static struct calls c;
     struct job *job = arg;
     uint64_t spent = 0;
     adopt(job);
-    prepare(&c);
     for (unsigned i = 0; i < BURST; i++)
         out[i] = (ouro_outgoing){.bytes = payload[i], .size = SIZE};
     for (unsigned i = 0; i < ROUNDS; i++) {
@@ -229,6 +253,40 @@ static int64_t ouro_echoes(void *arg)
     return 0;
 }
 
+static int64_t echo_all(void *d)
+{
+    static ouro_message in[BURST];
+    static ouro_outgoing out[BURST];
+    for (;;) {
+        int64_t n = ouro_await(ouro_datagram_next(d, in, BURST));
+        if (n < 0)
+            return n;
+        for (int64_t i = 0; i < n; i++)
+            out[i] = (ouro_outgoing){.bytes = in[i].bytes, .size = in[i].size};
+        bench_check(ouro_await(ouro_datagram_send_many(d, out, (size_t)n)), "send_many");
+    }
+}
+
+static int64_t ouro_echoes_many(void *arg)
+{
+    static ouro_outgoing out[BURST];
+    struct job *job = arg;
+    adopt(job);
+    for (unsigned i = 0; i < BURST; i++)
+        out[i] = (ouro_outgoing){.bytes = payload[i], .size = SIZE};
+    ouro_future *server = ouro_spawn(echo_all, job->to);
+    uint64_t start = bench_cpu();
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        bench_check(ouro_await(ouro_datagram_send_many(job->from, out, BURST)), "send_many");
+        receive_burst(job->from);
+    }
+    job->figure = bench_cpu_per(start, ROUNDS * BURST);
+    ouro_await(ouro_datagram_close(job->to));
+    ouro_await(server);
+    give_up(job);
+    return 0;
+}
+
 static double run(ouro_task_fn *fn, const void *opts)
 {
     struct job job = {.opts = opts};
@@ -251,11 +309,19 @@ static double ouro_echo(const void *arg)
     return run(ouro_echoes, arg);
 }
 
+static double ouro_echo64(const void *arg)
+{
+    return run(ouro_echoes_many, arg);
+}
+
 int main(int argc, char **argv)
 {
     static const ouro_datagram_options many = {.buffers = 128, .message_size = 2048};
     static const struct bench_case cases[] = {
-        {"udp.echo", "ns", ouro_echo, "send + recv", calls_echo, .arg = &many},
+        {"udp.echo", "ns", ouro_echo, "send + recv", calls_echo, .arg = &many,
+         .note = "alone, and the rival never has to wait for anything"},
+        {"udp.echo64", "ns", ouro_echo64, "mmsg calls", calls_echo64,
+         .note = "64 in flight, with GSO and GRO"},
         {"udp.send", "ns", ouro_send, "sendmmsg", calls_send, .note = "64 in a burst, with GSO"},
         {"udp.receive", "ns", ouro_receive, "recvmmsg", calls_receive, .arg = &many,
          .note = "64 that were sent one by one"},

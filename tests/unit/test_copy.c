@@ -309,3 +309,31 @@ FolderTest(copy, copies_to_one_name_race_and_one_of_them_wins_whole)
     }
     return 0;
 }
+
+/* ---- The loop's end -------------------------------------------------------------------------- */
+
+static int64_t copy_until_told(void *unused)
+{
+    (void)unused;
+    return ouro_await(ouro_file_copy("from", "to", NULL));
+}
+
+Test(copy, a_shutdown_in_the_middle_leaves_the_target_as_it_was)
+{
+    char folder[] = "/tmp/ouro-XXXXXX";
+    check(mkdtemp(folder) && chdir(folder) == 0);
+    int fd = open("from", O_CREAT | O_RDWR, 0644);
+    check_eq(posix_fallocate(fd, 0, 512 * (off_t)MIB), 0);
+    close(fd);
+    make_text("to", "old");
+    begin_kernel();
+    ouro_future *f = ouro_spawn(copy_until_told, NULL);
+    turns(3); /* it has begun */
+    check_eq(ouro_loop_shutdown(ouro_loop_current(), OURO_SEC(20)), 0);
+    check_eq(ouro_future_state(f), OURO_CANCELLED);
+    ouro_unref(f);
+    end();
+    check(has_text("to", "old"));
+    check_eq(count_names(), 2);
+    check_eq(system("rm -rf \"$PWD\""), 0);
+}

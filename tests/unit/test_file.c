@@ -168,6 +168,12 @@ FileTest(file, large_transfers_are_whole)
     check_eq(ouro_await(ouro_file_writev(f, iov, 2, 0)), (int64_t)size);
     check_eq(ouro_await(ouro_file_read_exact(f, in, size, 0)), (int64_t)size);
     check(memcmp(in, out, size) == 0);
+    iov[0] = iov[1] = (struct iovec){NULL, 0}; /* nothing at first */
+    iov[2] = (struct iovec){out, size};
+    check_eq(ouro_await(ouro_file_writev(f, iov, 3, 0)), (int64_t)size);
+    iov[2].iov_base = in;
+    check_eq(ouro_await(ouro_file_readv(f, iov, 3, 0)), (int64_t)size);
+    check(memcmp(in, out, size) == 0);
     close_file(f);
     free(in);
     free(out);

@@ -7,6 +7,8 @@
 
 #include "file_int.h"
 
+#include <sys/vfs.h>
+
 TestSuite(file_control, .timeout = 60);
 
 /* ---- Appends --------------------------------------------------------------------------------- */
@@ -269,8 +271,14 @@ FileTest(file_control, direct_transfers_are_aligned_or_refused)
     check_eq((uintptr_t)memory % 4096, 0);
     write_and_read(f, memory, size);
     check_eq(ouro_await(ouro_file_read(f, memory, size, (int64_t)size)), 4096);
+    ouro_future *r = ouro_file_read_exact(f, memory, size, (int64_t)size);
+    check_eq(ouro_await(ouro_ref(r)), -ENODATA);
+    check_eq(ouro_file_moved(r), 4096);
+    ouro_unref(r);
     if (st.direct_offset > 1)
         check_eq(ouro_await(ouro_file_read(f, memory, 4096, 1)), -EINVAL);
+    check_eq(ouro_await(ouro_file_truncate(f, 1000)), 0);
+    check_eq(ouro_await(ouro_file_read_exact(f, memory, 4096, 0)), -ENODATA);
     ouro_aligned_free(memory);
     close_file(f);
     return 0;
@@ -366,6 +374,20 @@ FileTest(file_control, small_cached_transfers_have_settled_when_they_return)
     return 0;
 }
 
+/* Each of its writes waits for the disk. */
+FileTest(file_control, what_is_written_through_goes_by_the_ring)
+{
+    const int ways[] = {O_SYNC, O_DSYNC};
+    for (int i = 0; i < 2; i++) {
+        ouro_file *f = open_file("f", O_RDWR | O_CREAT | ways[i]);
+        ouro_future *w = ouro_file_write(f, "x", 1, 0);
+        check_eq(ouro_future_state(w), OURO_PENDING);
+        check_eq(ouro_await(w), 1);
+        close_file(f);
+    }
+    return 0;
+}
+
 /* After a call that took long, others go through the ring for a while, and longer the next time. */
 FileTest(file_control, a_stall_sends_what_follows_through_the_ring)
 {
@@ -392,6 +414,86 @@ FileTest(file_control, a_stall_sends_what_follows_through_the_ring)
     ouro__call_took(files, ouro_now());
     check_eq(files->stats.stalls, 22);
     check_contents("f", "z");
+    close_file(f);
+    return 0;
+}
+
+FileTest(file_control, a_file_is_known_by_its_file_system)
+{
+    struct statfs fs;
+    ouro_file *f = file_with("f", "x");
+    check_eq(fstatfs(ouro_file_fd(f), &fs), 0);
+    check_eq(f->kind, fs.f_type == 0x01021994 ? OURO__FILE_MEMORY : OURO__FILE_LOCAL);
+    close_file(f);
+    f = open_file("/proc/self/status", O_RDONLY);
+    ouro_stat st;
+    check_eq(ouro_await(ouro_file_stat(f, &st)), 0);
+    check_eq(f->kind, OURO__FILE_ELSEWHERE);
+    close_file(f);
+    return 0;
+}
+
+/* A file system that may have to ask somebody else: nothing is done in the call but reads that the
+ * cache answers. */
+FileTest(file_control, what_may_have_to_ask_a_server_is_left_to_the_ring_and_to_threads)
+{
+    char buf[16] = "";
+    ouro_stat st;
+    close_file(file_with("f", "one "));
+    for (int i = 0; i < 2; i++) {
+        ouro_file *f = open_file("f", O_RDWR);
+        f->kind = OURO__FILE_ELSEWHERE;
+        ouro_future *all[4] = {
+            ouro_file_append(f, "two ", 4),
+            ouro_file_append(f, "three", 5),
+            ouro_file_stat(f, &st),
+            ouro_file_fsync(f),
+        };
+        for (int k = 0; k < 4; k++)
+            check_eq(ouro_future_state(all[k]), OURO_PENDING);
+        if (i == 0)
+            check_eq(ouro_cancel(all[0]), 1); /* which began to look for the end */
+        check_eq(ouro_await(all[0]), i == 0 ? -OURO_ECHILDCANCELLED : 4);
+        check_eq(ouro_await(all[1]), 5);
+        check_eq(ouro_await(all[2]), 0);
+        check_eq(ouro_await(all[3]), 0);
+        ouro_future *closing = ouro_file_close(f);
+        check_eq(ouro_future_state(closing), OURO_PENDING);
+        check_eq(ouro_await(closing), 0);
+        ouro_file_free(f);
+    }
+    check_contents("f", "one threetwo three");
+    ouro_file *f = open_file("f", O_RDWR);
+    f->kind = OURO__FILE_ELSEWHERE;
+    check_eq(ouro_await(ouro_file_read(f, buf, 3, 0)), 3);
+    ouro_future *a = ouro_file_append(f, "x", 1);
+    check_eq(ouro_await(ouro_file_close(f)), 0);
+    check_eq(ouro_await(a), -EBADF);
+    ouro_file_free(f);
+    return 0;
+}
+
+/* What is done again and again takes no memory from the allocator. */
+FileTest(file_control, transfers_take_no_memory_in_the_long_run)
+{
+    if (HARNESS_ASAN)
+        return 0; /* under which every object comes from the allocator */
+    char buf[100];
+    ouro_stat st;
+    uint64_t before = 0;
+    ouro_file *f = file_with("f", "x");
+    for (int i = 0; i < 300; i++) {
+        if (i == 100)
+            before = stats().allocations;
+        check_eq(ouro_await(ouro_file_write(f, buf, sizeof(buf), 0)), 100);
+        check_eq(ouro_await(ouro_file_append(f, buf, sizeof(buf))), 100);
+        check_eq(ouro_await(ouro_file_read(f, buf, sizeof(buf), 0)), 100);
+        check_eq(ouro_await(ouro_file_fdatasync(f)), 0);
+        check_eq(ouro_await(ouro_file_allocate(f, 0, 0, 4096)), 0);
+        check_eq(ouro_await(ouro_path_stat("f", &st, NULL)), 0);
+        check_eq(ouro_await(ouro_path_rename("f", "f", NULL)), 0);
+    }
+    check_eq(stats().allocations, before);
     close_file(f);
     return 0;
 }

@@ -270,6 +270,7 @@ KernelTest(listener, it_comes_back_ahead_of_those_that_came_later)
     ouro_future *f = ouro_listener_accept(l);
     nap(OURO_MS(2));
     ouro_unref(f);
+    check_eq(ouro_yield(), 0); /* the dead are buried at the end of a turn */
     for (int i = 0; i < 3; i++) {
         ouro_stream *s = accept_now(l);
         check(are_connected(s, client[i]));
@@ -299,13 +300,11 @@ KernelTest(listener, an_accept_that_loses_a_race_gives_its_connection_back)
     int to_a = dial(a), to_b = dial(b);
     ouro_future *both[2] = {ouro_listener_accept(a), ouro_listener_accept(b)};
     nap(OURO_MS(2));
-    ouro_result results[2];
     ouro_future *all = ouro_gather(both, 2, OURO_GATHER_COLLECT, NULL);
     check_eq(ouro_await(all), 0); /* both have one, and neither was taken */
     ouro_stream *s = accept_now(a), *t = accept_now(b);
     check(are_connected(s, to_a));
     check(are_connected(t, to_b));
-    (void)results;
     ouro_stream_free(s);
     ouro_stream_free(t);
     close(to_a);
@@ -501,7 +500,7 @@ Test(listener, a_connection_nobody_took_before_the_loops_close_is_closed)
 static void check_place(const char *where, const char *seen_as)
 {
     char text[OURO_ADDRESS_TEXT];
-    ouro_listener *l = listen_at(where);
+    ouro_listener *l = listen_with(where, (ouro_listener_options){.unlink_stale = 1});
     ouro_address a = address_of(l);
     if (a.as.any.sa_family != AF_UNIX) {
         check(ouro_address_port(&a) > 0);
@@ -816,29 +815,35 @@ KernelTest(listener, a_socket_that_was_shut_down_listens_no_more)
 
 /* ---- Out of descriptors ---------------------------------------------------------------------- */
 
-/* Take every descriptor up to a limit near by; gives how many were taken, from @fds on. */
-static int take_all_fds(int *fds, int room)
+enum { FD_ROOM = 256 };
+
+/* Before anything is submitted: the kernel looks at the limit then. */
+static void limit_fds(void)
 {
     struct rlimit limit;
     check_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    limit.rlim_cur = (rlim_t)room;
+    limit.rlim_cur = FD_ROOM;
     check_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* Take every descriptor there is; gives how many. */
+static int take_all_fds(int fds[FD_ROOM])
+{
     int n = 0;
-    while (n < room && (fds[n] = dup(0)) >= 0)
+    while (n < FD_ROOM && (fds[n] = dup(0)) >= 0)
         n++;
     check_eq(errno, EMFILE);
     return n;
 }
 
-enum { FD_ROOM = 256 };
-
 KernelTest(listener, without_descriptors_it_pauses_and_goes_on)
 {
     int fds[FD_ROOM];
+    limit_fds();
     ouro_listener *l = listen_here();
     ouro_future *f = ouro_listener_accept(l);
     int client = dial(l);
-    int n = take_all_fds(fds, FD_ROOM);
+    int n = take_all_fds(fds);
     uint64_t turns_before = stats().turns;
     nap(OURO_MS(100));
     check_eq(ouro_future_state(f), OURO_PENDING);
@@ -864,11 +869,12 @@ KernelTest(listener, without_descriptors_it_pauses_and_goes_on)
 KernelTest(listener, a_stream_that_is_closed_ends_the_pause)
 {
     int fds[FD_ROOM];
+    limit_fds();
     ouro_listener *l = listen_here();
     int first = dial(l);
     ouro_stream *s = accept_now(l);
     int second = dial(l);
-    int n = take_all_fds(fds, FD_ROOM);
+    int n = take_all_fds(fds);
     ouro_future *f = ouro_listener_accept(l);
     nap(OURO_MS(700)); /* the next try is far away: after 10, 30, 70, 150, 310, 630, 1270 ms */
     check_eq(ouro_future_state(f), OURO_PENDING);
@@ -890,10 +896,11 @@ KernelTest(listener, a_stream_that_is_closed_ends_the_pause)
 KernelTest(listener, closed_or_freed_while_it_pauses_it_leaves_nothing)
 {
     int fds[FD_ROOM];
+    limit_fds();
     ouro_listener *l = listen_here(), *m = listen_here();
     ouro_future *f = ouro_listener_accept(l), *g = ouro_listener_accept(m);
     int to_l = dial(l), to_m = dial(m);
-    int n = take_all_fds(fds, FD_ROOM);
+    int n = take_all_fds(fds);
     nap(OURO_MS(20));
     check(listener_stats(l).paused);
     check(listener_stats(m).paused);
@@ -967,6 +974,7 @@ Test(listener, nothing_but_broken_connections_does_not_make_it_spin)
     check(listener_stats(l).paused);
     check_eq(fake_count(the_fake(), IORING_OP_ACCEPT), 0);
     check_eq(take_reports(OURO_REPORT_OVERLOAD), 1);
+    check_eq(ouro_cancel(f), 1);
     ouro_unref(f);
     end_scripted(l, fd);
 }
@@ -999,6 +1007,7 @@ Test(listener, pauses_grow_to_a_second_and_begin_anew_after_a_connection)
     turns(3);
     check_eq(fake_count(the_fake(), IORING_OP_ACCEPT), 1);
     check_eq(take_reports(OURO_REPORT_OVERLOAD), 0);
+    check_eq(ouro_cancel(f), 1);
     ouro_unref(f);
     end_scripted(l, fd);
 }
@@ -1095,6 +1104,7 @@ Test(listener, without_memory_there_is_no_listener_and_no_descriptor_is_left)
     ration_memory();
     grants = -1;
     begin_kernel();
+    unlink("test_listener_memory.sock");
     unsigned before = open_fds();
     ouro_listener *l = NULL;
     int rc = -1;
@@ -1137,6 +1147,7 @@ static int close_loop_after_fork(void)
 Test(listener, a_forked_child_can_only_let_go)
 {
     begin_kernel();
+    unlink("test_listener_fork.sock");
     shared = listen_at("unix:test_listener_fork.sock");
     ouro_future *f = ouro_listener_accept(shared);
     turn();

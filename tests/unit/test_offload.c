@@ -231,6 +231,32 @@ PoolTest(offload, in_it_what_needs_a_loop_is_eperm)
     return 0;
 }
 
+static int64_t fail_with_words(void *arg)
+{
+    ouro_task_return(arg, meet_fate); /* which the words take the place of */
+    return ouro_task_fail(-EIO, "%s: cut short after %d bytes", "letter", 7);
+}
+
+static int64_t succeed_in_spite_of_words(void *arg)
+{
+    (void)arg;
+    ouro_task_fail(-EIO, "never seen");
+    return 5;
+}
+
+PoolTest(offload, an_error_of_a_job_can_have_words)
+{
+    struct fate fate = {0};
+    ouro_future *f = ouro_offload(fail_with_words, &fate);
+    check_eq(ouro_await(ouro_ref(f)), -EIO);
+    check_text(ouro_future_detail(f), "letter: cut short after 7 bytes");
+    ouro_unref(f);
+    int64_t n;
+    check(ouro_await_ptr(ouro_offload(succeed_in_spite_of_words, NULL), &n) == NULL);
+    check_eq(n, 5);
+    return 0;
+}
+
 static int64_t nap_and_return_object(void *arg)
 {
     int64_t rc = ouro_await(ouro_sleep(OURO_MS(1)));

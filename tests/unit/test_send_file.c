@@ -44,7 +44,7 @@ static void check_sent(size_t offset, uint64_t size, size_t want)
 KernelTest(send_file, a_file_arrives_whole_or_in_part)
 {
     make_file(MUCH);
-    for (int kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
+    for (enum peer kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
         connect_out(kind, NULL, true);
         check_sent(0, MUCH, MUCH);
         check_sent(12345, 100000, 100000);

@@ -4,7 +4,7 @@
  */
 #include "send_test.h"
 
-#include "other.h"
+#include <fcntl.h>
 
 TestSuite(put, .timeout = 60);
 
@@ -212,4 +212,31 @@ KernelTest(put, what_makes_no_sense_is_refused)
     check_eq(ouro_await(ouro_stream_flush(NULL)), -EINVAL);
     disconnect();
     return 0;
+}
+
+/* ---- The loop's end -------------------------------------------------------------------------- */
+
+static int fd_of_out;
+static char *stuck;
+
+static int64_t leave_things_stuck(void *what)
+{
+    connect_out(UNIX_PEER, &(ouro_stream_options){.high_water = 2 * MUCH}, true);
+    fd_of_out = ouro_stream_fd(out);
+    if (what)
+        ouro_detach(stuck_write(stuck, MUCH));
+    check_eq(ouro_stream_put(out, stuck, MUCH), 0);
+    ouro_await(ouro_sleep(OURO_MS(5)));
+    return 0;
+}
+
+Test(put, a_loop_that_ends_waits_for_no_peer)
+{
+    stuck = pattern(MUCH);
+    for (int with_a_write = 0; with_a_write < 2; with_a_write++) {
+        check_eq(ouro_run(leave_things_stuck, with_a_write ? stuck : NULL, NULL), 0);
+        check_eq(fcntl(fd_of_out, F_GETFD), -1);
+        disconnect(); /* allowed after the loop's close */
+    }
+    free(stuck);
 }

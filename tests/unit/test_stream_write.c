@@ -16,7 +16,7 @@ TestSuite(write, .timeout = 60);
 
 KernelTest(write, a_write_is_what_the_peer_reads)
 {
-    for (int kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
+    for (enum peer kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
         connect_out(kind, NULL, false);
         check_eq(write_text("hello"), 5);
         check_peer_reads("hello");
@@ -29,7 +29,7 @@ KernelTest(write, a_write_is_what_the_peer_reads)
 KernelTest(write, short_counts_are_continued)
 {
     char *bytes = pattern(MUCH), *got = malloc(MUCH);
-    for (int kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
+    for (enum peer kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
         connect_out(kind, NULL, true);
         ouro_future *f = stuck_write(bytes, MUCH);
         take_all(got, MUCH);
@@ -37,6 +37,22 @@ KernelTest(write, short_counts_are_continued)
         check_eq(memcmp(got, bytes, MUCH), 0);
         disconnect();
     }
+    free(bytes);
+    free(got);
+    return 0;
+}
+
+KernelTest(write, non_blocking_mode_does_not_matter)
+{
+    int yes = 1;
+    char *bytes = pattern(MUCH), *got = malloc(MUCH);
+    connect_out(TCP_PEER, NULL, true);
+    ioctl(ouro_stream_fd(out), FIONBIO, &yes);
+    ouro_future *f = stuck_write(bytes, MUCH);
+    take_all(got, MUCH);
+    check_eq(ouro_await(f), MUCH);
+    check_eq(memcmp(got, bytes, MUCH), 0);
+    disconnect();
     free(bytes);
     free(got);
     return 0;
@@ -56,6 +72,36 @@ KernelTest(write, several_at_once_stay_whole_and_in_order)
     check_eq(memcmp(got, text, sizeof(got)), 0);
     for (int i = 0; i < N; i++)
         check_eq(ouro_await(f[i]), 8);
+    disconnect();
+    return 0;
+}
+
+enum { RECORDS = 100, RECORD = 5000 };
+
+static int64_t write_records(void *arg)
+{
+    char record[RECORD];
+    memset(record, *(char *)arg, sizeof(record));
+    for (int i = 0; i < RECORDS; i++)
+        check_eq(ouro_await(ouro_stream_write(out, record, sizeof(record))), RECORD);
+    return 0;
+}
+
+KernelTest(write, two_tasks_that_write_do_not_mix_their_records)
+{
+    char a = 'a', b = 'b', got[RECORD];
+    int seen[2] = {0, 0};
+    connect_out(UNIX_PEER, NULL, true);
+    ouro_future *writers[2] = {ouro_spawn(write_records, &a), ouro_spawn(write_records, &b)};
+    for (int i = 0; i < 2 * RECORDS; i++) {
+        take_all(got, sizeof(got));
+        seen[got[0] - 'a']++;
+        for (int k = 0; k < RECORD; k++)
+            check_eq(got[k], got[0]);
+    }
+    check_eq(seen[0], RECORDS);
+    check_eq(seen[1], RECORDS);
+    check_eq(ouro_await(ouro_gather(writers, 2, OURO_GATHER_ALL, NULL)), 0);
     disconnect();
     return 0;
 }
@@ -211,7 +257,7 @@ KernelTest(write, cancelled_before_it_is_submitted_it_leaves_no_trace)
 KernelTest(write, cancelled_half_way_it_says_exactly_what_the_peer_received)
 {
     char *bytes = pattern(MUCH), *got = malloc(MUCH);
-    for (int kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
+    for (enum peer kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
         connect_out(kind, NULL, kind == UNIX_PEER);
         ouro_future *f = stuck_write(bytes, MUCH);
         ouro_future *behind = ouro_stream_write(out, "x", 1);
@@ -330,7 +376,7 @@ KernelTest(write, abort_resets_the_connection)
 KernelTest(write, shutdown_waits_for_what_was_written)
 {
     char *bytes = pattern(MUCH), *got = malloc(MUCH);
-    for (int kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
+    for (enum peer kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
         connect_out(kind, NULL, true);
         ouro_future *f = stuck_write(bytes, MUCH);
         check_eq(ouro_stream_put(out, "end", 3), 0);

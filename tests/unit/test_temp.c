@@ -178,3 +178,38 @@ Test(temp, what_is_freed_after_the_loops_close_is_removed)
     end_closed();
     check_eq(rmdir(folder), 0);
 }
+
+/* ---- Without files that have no name --------------------------------------------------------- */
+
+FolderTest(temp, where_every_file_has_a_name_it_is_the_same)
+{
+    refuse_unnamed_files();
+    ouro_temp *t = open_temp((ouro_temp_options){0});
+    check_eq(count_names(), 1);
+    check(ouro_temp_path(t) == NULL);
+    check_eq(ouro_await(ouro_temp_close(t)), 0);
+    ouro_temp_free(t);
+    check_eq(count_names(), 0);
+    check_kept(OURO_TEMP_FILE);
+    return 0;
+}
+
+FolderTest(temp, where_every_file_has_a_name_whole_files_leave_none_either)
+{
+    refuse_unnamed_files();
+    ouro_write_atomic_options exclusive = {.exclusive = 1};
+    check_eq(ouro_await(ouro_file_write_atomic("file", "one", 3, &exclusive)), 3);
+    check_fails(ouro_file_write_atomic("file", "two", 3, &exclusive), -EEXIST, "file");
+    check_eq(ouro_await(ouro_file_write_atomic("file", "three", 5, NULL)), 5);
+    check(has_text("file", "three"));
+    check_eq(ouro_await(ouro_file_copy("file", "copy", NULL)), 5);
+    check(same_content("file", "copy"));
+    check_eq(count_names(), 2);
+    if (!mount_small("1m"))
+        return 0;
+    make_file("big", 4 << 20);
+    check_fails(ouro_file_copy("big", "small/copy", NULL), -ENOSPC, "small/copy");
+    check_eq(system("test $(ls -A small | wc -l) = 0"), 0);
+    unmount_small();
+    return 0;
+}

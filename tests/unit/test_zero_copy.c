@@ -157,7 +157,7 @@ KernelTest(zero_copy, what_cannot_do_it_sends_a_copy)
 KernelTest(zero_copy, a_peer_on_this_machine_is_not_bothered)
 {
     static char bytes[100000], got[100000];
-    for (int kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
+    for (enum peer kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
         connect_out(kind, &(ouro_stream_options){.zero_copy = 1}, false);
         ouro_future *f = ouro_stream_write(out, bytes, sizeof(bytes));
         take_all(got, sizeof(got));

@@ -94,13 +94,14 @@ ouro_future *ouro_dir_open(const char *path, const ouro_dir_options *opts) OURO_
 /**
  * The next entry. What is made or removed meanwhile may be among them or not.
  *
- * @param d  Borrowed; the future keeps what it needs of it. Several waits are served in order.
+ * @param d  Borrowed; the future keeps what it needs of it. One wait at a time.
  * @return A future, never NULL: 1, and in ptr a const ouro_entry, which is @p d's and valid until
  *         the next call of this function; 0 and NULL at the end.   @owns the caller.
  *   - -EBADF       closed; also if that happens while it waits
- *   - -EIO, ...    of reading the folder; the listing is over
- *   - -ECANCELED, -ENOMEM, -EAGAIN (no thread): and no entry is lost. -EINVAL (NULL), -EXDEV,
- *     -ECHILD, -ESHUTDOWN
+ *   - -EBUSY       another wait is pending
+ *   - -EIO, ...    of reading the folder, -ENOMEM then too; what was not read yet is left out
+ *   - -ECANCELED, -ENOMEM, -EAGAIN (no thread) of the call itself: no entry is lost. -EINVAL
+ *     (NULL), -EXDEV, -ECHILD, -ESHUTDOWN
  * @thread Loop thread only.
  */
 ouro_future *ouro_dir_next(ouro_dir *d) OURO_NODISCARD;
@@ -143,7 +144,7 @@ ouro_future *ouro_walk_open(const char *path, const ouro_walk_options *opts) OUR
  * The next entry. A folder that cannot be read, has vanished or was replaced by something else is
  * told a second time, with its error, and the walk goes on.
  *
- * @param w  Borrowed; the future keeps what it needs of it. Several waits are served in order.
+ * @param w  Borrowed; the future keeps what it needs of it. One wait at a time.
  * @return A future, never NULL: 1, and in ptr a const ouro_walk_entry, which is @p w's and valid
  *         until the next call of this function; 0 and NULL at the end; else as ouro_dir_next().
  * @owns the caller.   @thread Loop thread only.

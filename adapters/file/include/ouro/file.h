@@ -58,7 +58,8 @@ typedef struct ouro_stat {
     uint64_t inode;          /**< number, within its device */
     uint64_t size;           /**< bytes */
     uint64_t blocks;         /**< of 512 bytes, taken up */
-    uint64_t mount_id;       /**< of the mount; 0 where the kernel does not say */
+    uint64_t mount_id;       /**< of the mount: as statmount(2) knows it, or before Linux 6.8 as
+                                  /proc/self/mountinfo does; 0 where the kernel does not say */
     uint64_t attributes;     /**< STATX_ATTR_* */
     uint32_t block_size;     /**< that suits transfers */
     uint32_t device_major;   /**< it is on */

@@ -90,10 +90,11 @@ int ouro_notify_remove(ouro_notify *n, int64_t watch);
 /**
  * The next event.
  *
- * @param n  Borrowed; the future keeps what it needs of it. Several waits are served in order.
+ * @param n  Borrowed; the future keeps what it needs of it. One wait at a time.
  * @return A future, never NULL: its mask, and in ptr a const ouro_notify_event, which is @p n's and
  *         valid until the next call of this function.   @owns the caller.
  *   - -EBADF       closed; also if that happens while it waits
+ *   - -EBUSY       another wait is pending
  *   - -ECANCELED, -ENOMEM: and no event is lost. -EINVAL (NULL), -EXDEV, -ECHILD, -ESHUTDOWN
  * @thread Loop thread only.
  */

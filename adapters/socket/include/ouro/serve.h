@@ -65,7 +65,7 @@ typedef struct ouro_serve_options {
 /** What a server has done. */
 typedef struct ouro_server_stats {
     uint64_t accepted;  /**< connections that got a handler */
-    uint64_t refused;   /**< that were closed without one, for want of memory */
+    uint64_t refused;   /**< that were closed without one: no memory, or it was cut off just then */
     uint64_t errors;    /**< whose handler has returned an error of its own */
     uint64_t cancelled; /**< that were cancelled since they outlived the grace */
     int64_t live;       /**< that are served now */
@@ -80,7 +80,8 @@ typedef struct ouro_serve_workers_options {
     int keep_sigterm;               /**< not 0: leave SIGTERM alone. run.keep_sigint: SIGINT */
     void (*on_listening)(const ouro_address *address, void *arg); /**< called once, on the calling
                                         thread, when connections are possible: with port 0 it tells
-                                        which. Default: none */
+                                        which. There is no loop or thread yet, so it may fork.
+                                        SIGTERM is blocked already. Default: none */
     ouro_server_stats *ret_stats; /**< receives the sums over all workers; peak and live too. Lent
                                        until the call returns. Default: none */
 } ouro_serve_workers_options;

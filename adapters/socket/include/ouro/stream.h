@@ -43,13 +43,15 @@ typedef struct ouro_stream ouro_stream;
 
 /** Options of streams. Zero is the default of every field. */
 typedef struct ouro_stream_options {
-    size_t high_water; /**< ouro_stream_put() refuses more when so many bytes wait to be sent.
-                            Default: 256 KiB */
-    size_t low_water;  /**< ouro_stream_drain() settles when no more than this waits. Default: a
-                            quarter of high_water */
+    size_t high_water; /**< ouro_stream_put() refuses more when so many copied bytes wait to be
+                            sent. Default: 256 KiB */
+    size_t low_water;  /**< ouro_stream_drain() settles when no more of them than this wait.
+                            Default: a quarter of high_water */
     size_t zero_copy;  /**< writes of at least so many bytes are sent without a copy, where the
-                            peer is on another machine and the kernel does not copy all the same.
-                            SIZE_MAX: none. Default: 64 KiB */
+                            peer is on another machine and the kernel does not copy all the same:
+                            the first time that it does is the last attempt of a stream. In vain
+                            it costs 2 to 4 times a copy (loopback, 64 KiB to 1 MiB). SIZE_MAX:
+                            none. Default: 64 KiB */
     int no_read_ahead; /**< not 0: take nothing from the kernel but what a read asks for, so that
                             the descriptor can be handed to something else at a known place, or
                             carry descriptors; to read lines is slow then. Default: a read that is
@@ -260,10 +262,11 @@ ouro_future *ouro_stream_peek(ouro_stream *s, void *buf, size_t size) OURO_NODIS
  * @return A future, never NULL:
  *   - n == size    the kernel has all of it
  *   - -ECANCELED   nothing went out, or a part: see ouro_stream_written()
- *   - -EPIPE       the peer reads no more, the sending side was shut down, or an earlier write broke
- *                  off
+ *   - -EPIPE       the peer reads no more, the sending side was shut down, or an earlier write was
+ *                  cancelled half-way
  *   - -EBADF       the stream is closed, or was while this waited
- *   - -ECONNRESET, -ETIMEDOUT, ...  the connection broke
+ *   - -ECONNRESET, -ETIMEDOUT, ...  the connection broke; later writes fail with the same
+ *   - -EFAULT, -ENOBUFS  before its first byte; this write alone
  *   - -ENOMEM, -EINVAL (NULL; size above SSIZE_MAX), -EXDEV, -ECHILD, -ESHUTDOWN
  * @owns the caller.   @thread Loop thread only.
  */
@@ -281,24 +284,32 @@ ouro_future *ouro_stream_write(ouro_stream *s, const void *buf, size_t size) OUR
 ouro_future *ouro_stream_writev(ouro_stream *s, const struct iovec *parts, size_t n) OURO_NODISCARD;
 
 /**
- * Send a part of a file, without a trip through this program's memory where the kernel can.
+ * Send a part of a file, in its place among the writes.
  *
- * @param s       Borrowed; what is behind it is a socket or a pipe.
- * @param fd      Of a regular file; lent until the future settles.
+ * Over TCP what is in the page cache does not come through this program's memory (Linux 6.5, and a
+ * file that we own or may write: else the kernel does not say what it has in the cache). The socket
+ * is in non-blocking mode for moments then, which those would notice who share it. The rest is read,
+ * without blocking, and written. 64 MiB over loopback: 1.1 times what sendfile(2) takes, where
+ * reading and writing takes 2 to 3 times that.
+ *
+ * @param s       Borrowed.
+ * @param fd      Of a regular file; lent until the future settles. Its position does not matter.
  * @param offset  Where in the file to begin, bytes.
  * @param size    Bytes; the file may end before.
  * @return A future, never NULL: the bytes sent, less than @p size when the file ends before; else as
- *         ouro_stream_write(), and what reading the file fails with.
+ *         ouro_stream_write(), and what reading the file fails with; -EISDIR, -EINVAL (no regular
+ *         file; an end above INT64_MAX).
  * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_stream_send_file(ouro_stream *s, int fd, uint64_t offset,
                                    uint64_t size) OURO_NODISCARD;
 
 /**
- * How much of the last write that failed went out.
+ * How much went out of the write that broke off half-way, be it cancelled, cut off by a close or by
+ * the connection's end. There is one at most, since none goes out after it.
  *
  * @param s  Borrowed.
- * @return Bytes; 0 if none has failed; -EINVAL (NULL).   @thread Loop thread only.
+ * @return Bytes; 0 if none has; -EINVAL (NULL).   @thread Loop thread only.
  */
 int64_t ouro_stream_written(const ouro_stream *s);
 
@@ -342,8 +353,8 @@ ouro_future *ouro_stream_flush(ouro_stream *s) OURO_NODISCARD;
  * Shut one direction down.
  *
  * SHUT_WR: no more will be written; when what was is sent, the peer reads the end, while we can go
- * on reading. SHUT_RD: what has not been read is dropped, reads return 0. SHUT_RDWR: both. A pipe or
- * terminal that is shut down for writing is closed.
+ * on reading. SHUT_RD: what has not been read is dropped, reads return 0. SHUT_RDWR: both. What is
+ * no socket is closed when it is shut down for writing.
  *
  * @param s    Borrowed.
  * @param how  SHUT_RD, SHUT_WR or SHUT_RDWR of <sys/socket.h>.
