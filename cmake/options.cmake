@@ -47,14 +47,16 @@ function(ouro_compile_objects target)
     endif()
 endfunction()
 
-# ouro_adapter(NAME SOURCES ... [SEES NAME...]): the folder of an adapter as an object library, which
-# sees core, its inner headers included, and of the other adapters those below it.
+# ouro_adapter(NAME [ROOMS ...] SOURCES ... [SEES NAME...]): the folder of an adapter as an object
+# library, which sees core, its inner headers included, and of the other adapters those below it.
+# Headers are found by their names alone, from every room.
 function(ouro_adapter name)
-    cmake_parse_arguments(PARSE_ARGV 1 adapter "" "" "SOURCES;SEES")
+    cmake_parse_arguments(PARSE_ARGV 1 adapter "" "" "ROOMS;SOURCES;SEES")
     set(target ouro_${name})
+    list(TRANSFORM adapter_ROOMS PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
     add_library(${target} OBJECT ${adapter_SOURCES})
     target_include_directories(${target} PRIVATE
-        ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/include)
+        ${CMAKE_CURRENT_SOURCE_DIR}/include ${CMAKE_CURRENT_SOURCE_DIR} ${adapter_ROOMS})
     foreach(below ouro_core ${adapter_SEES})
         target_include_directories(${target} PRIVATE
             $<TARGET_PROPERTY:${below},INCLUDE_DIRECTORIES>)

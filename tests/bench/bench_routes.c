@@ -2,7 +2,7 @@
 
 /*
  * What a file operation costs by each of the ways there are: the table from which
- * adapters/file/route.h was made.
+ * adapters/file/handle/route.c was made.
  *
  * Each case is one operation by one way, alone or 32 at once, on one file system; the rival is the
  * plain system call, on the same files. The ways are the ring, a thread of the disk lane, and an

@@ -10,7 +10,7 @@
  * again, so a batch lives as long as a future has something of it.
  */
 
-#include "handle.h"
+#include "lane_handle.h"
 
 struct ouro__feed;
 

@@ -10,7 +10,7 @@
  * blocks. An operation that outlives its loop keeps what it uses open, and destroying it closes
  * that.
  */
-#include "handle.h"
+#include "lane_handle.h"
 
 #include "disk.h"
 

@@ -6,7 +6,7 @@
  * one list. While the text grows it moves, so the entries have offsets in place of pointers until
  * the end. How it fails: no memory, or the errno of the call.
  */
-#include "names.h"
+#include "listing.h"
 
 #include "memory_int.h"
 

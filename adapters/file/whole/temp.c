@@ -12,7 +12,7 @@
  */
 #include "disk.h"
 #include "fresh.h"
-#include "handle.h"
+#include "lane_handle.h"
 #include "tree.h"
 
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef OURO_HANDLE_H
-#define OURO_HANDLE_H
+#ifndef OURO_LANE_HANDLE_H
+#define OURO_LANE_HANDLE_H
 
 /*
  * What is opened, used, closed by jobs of the disk lane: the end of it, which is the same for all.

@@ -9,7 +9,7 @@
  */
 #include "disk.h"
 #include "feed.h"
-#include "names.h"
+#include "listing.h"
 
 #include <fcntl.h>
 

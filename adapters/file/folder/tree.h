@@ -7,7 +7,7 @@
  * for jobs of the disk lane.
  */
 
-#include "names.h"
+#include "listing.h"
 
 #include <sys/types.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef OURO_NAMES_H
-#define OURO_NAMES_H
+#ifndef OURO_LISTING_H
+#define OURO_LISTING_H
 
 /*
  * The names in a folder, read into memory. All calls are for jobs of the disk lane.
