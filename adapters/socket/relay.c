@@ -111,6 +111,8 @@ static ouro_future *copy(ouro_stream *from, ouro_stream *to, unsigned flags)
     c->job.run = step_settled;
     c->from = from;
     c->to = to;
+    c->total = 0;
+    c->phase = READING;
     c->step = ouro_stream_next(from, &c->bytes);
     ouro__watch(c->step, &c->job);
     return &c->f;

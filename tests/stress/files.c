@@ -115,6 +115,17 @@ static int64_t consume(ouro_future *f)
     return n;
 }
 
+/* Wait for a read into buffer @i, and look at what it brought unless somebody else has the buffer
+ * by then. */
+static void finish_read(ouro_future *r, unsigned i, int64_t offset)
+{
+    ouro_future *seen = ouro_ref(r); /* so that no other gets its place in memory */
+    consume(r);
+    if (users[i] == seen && ouro_future_state(seen) != OURO_PENDING)
+        check_bytes(buffers[i], ouro_file_moved(seen), offset);
+    ouro_unref(seen);
+}
+
 /* ---- Steps ----------------------------------------------------------------------------------- */
 
 static ouro_file *any(void)
@@ -139,9 +150,7 @@ static void read_some(void)
     ouro_future *r = pick(2) ? ouro_file_read(f, buf, size, offset)
                              : ouro_file_read_exact(f, buf, size, offset);
     users[i] = ouro_ref(r);
-    consume(r);
-    if (users[i] == r && ouro_future_state(r) != OURO_PENDING)
-        check_bytes(buf, ouro_file_moved(r), offset);
+    finish_read(r, i, offset);
 }
 
 static void read_several(void)
@@ -161,9 +170,7 @@ static void read_several(void)
     }
     ouro_future *r = ouro_file_readv(f, iov[i], 4, offset);
     users[i] = ouro_ref(r);
-    consume(r);
-    if (users[i] == r && ouro_future_state(r) != OURO_PENDING)
-        check_bytes(buf, ouro_file_moved(r), offset);
+    finish_read(r, i, offset);
 }
 
 static void write_some(void)

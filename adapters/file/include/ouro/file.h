@@ -376,7 +376,8 @@ ouro_future *ouro_file_advise(ouro_file *f, int64_t offset, int64_t length,
  *
  * The kernel has no lock to wait for that could be cancelled, so the wait looks now and then: after
  * 1 ms, then less often, every 32 ms at last; and at once when a handle of this loop unlocks, in
- * the order in which they came.
+ * the order in which they came. Each look is a system call on the loop's thread, for which a network
+ * file system asks its server.
  *
  * @param f     Borrowed; the future keeps what it needs of it.
  * @param mode  What to keep out.
