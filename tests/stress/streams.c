@@ -240,7 +240,8 @@ static int64_t make_round(void *arg)
 {
     bool *cut_short = arg;
     ouro_future *f[2 * LINES];
-    const ouro_stream_buffers buffers = {.count = 2 + (unsigned)pick(20), .size = 64 << pick(6)};
+    const ouro_stream_buffers buffers = {.count = 2 + (unsigned)pick(20),
+                                         .size = (size_t)64 << pick(6)};
     must(ouro_stream_buffers_set(&buffers) == 0);
     for (int i = 0; i < LINES; i++) {
         open_line(&lines[i]);

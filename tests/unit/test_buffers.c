@@ -469,6 +469,35 @@ KernelTest(buffers, streams_are_called_in_the_order_they_came)
     return 0;
 }
 
+KernelTest(buffers, nobody_gets_in_ahead_of_the_line)
+{
+    ouro_stream *hogs[2], *s[2];
+    int hog_peers[2], peers[2];
+    char buf[2][8];
+    const void *bytes;
+    set(4, 64, 2);
+    hog(hogs, hog_peers);
+    for (int i = 0; i < 2; i++) {
+        s[i] = pair(&peers[i]);
+        say(peers[i], "line\n");
+    }
+    check_eq(ouro_await(ouro_stream_next(hogs[0], &bytes)), 64);
+    ouro_future *first = ouro_stream_read_line(s[0], buf[0], sizeof buf[0]);
+    ouro_stream_done(hogs[0]); /* for the first, whose turn is in the next pass */
+    ouro_future *second = ouro_stream_read_line(s[1], buf[1], sizeof buf[1]);
+    check_eq(ouro_future_state(second), OURO_PENDING);
+    check_eq(ouro_await(second), 5);
+    check_eq(ouro_future_state(first), OURO_VALUE);
+    check_eq(ouro_await(first), 5);
+    for (int i = 0; i < 2; i++) {
+        ouro_stream_free(s[i]);
+        close(peers[i]);
+        ouro_stream_free(hogs[i]);
+        close(hog_peers[i]);
+    }
+    return 0;
+}
+
 KernelTest(buffers, a_stream_in_line_can_be_closed)
 {
     ouro_stream *hogs[2];

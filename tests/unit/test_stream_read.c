@@ -7,6 +7,7 @@
 #include "stream_test.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 
 TestSuite(stream_read, .timeout = 20);
 
@@ -538,6 +539,43 @@ KernelTest(stream_read, goes_on_behind_urgent_data)
     check_eq(memcmp(buf, "abcdef", 6), 0);
     ouro_stream_free(s);
     close(peer);
+    return 0;
+}
+
+KernelTest(stream_read, a_terminal_is_read_too)
+{
+    for (int nonblocking = 0; nonblocking < 2; nonblocking++) {
+        char buf[32];
+        ouro_stream *s = NULL;
+        int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+        check(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+        int fd = open(ptsname(master),
+                      O_RDWR | O_NOCTTY | O_CLOEXEC | (nonblocking ? O_NONBLOCK : 0));
+        check_eq(ouro_stream_new(fd, NULL, &s), 0);
+        check_eq(ouro_await(ouro_timeout(ouro_stream_read(s, buf, 1), OURO_MS(5))), -ETIMEDOUT);
+        ouro_future *f = ouro_stream_read_line(s, buf, sizeof buf);
+        settle_down();
+        check_eq(write(master, "typed\n", 6), 6);
+        check_eq(ouro_await(f), 6);
+        check_text(buf, "typed\n");
+        ouro_stream_free(s);
+        settle_down();
+        close(master);
+    }
+    return 0;
+}
+
+KernelTest(stream_read, a_device_is_read_too)
+{
+    char buf[2000] = "x";
+    ouro_stream *zero = NULL, *null = NULL;
+    check_eq(ouro_stream_new(open("/dev/zero", O_RDONLY | O_CLOEXEC), NULL, &zero), 0);
+    check_eq(ouro_stream_new(open("/dev/null", O_RDONLY | O_CLOEXEC), NULL, &null), 0);
+    check_eq(ouro_await(ouro_stream_read_exact(zero, buf, sizeof buf)), sizeof buf);
+    check_eq(buf[0], 0);
+    check_eq(ouro_await(ouro_stream_read(null, buf, sizeof buf)), 0);
+    ouro_stream_free(zero);
+    ouro_stream_free(null);
     return 0;
 }
 

@@ -114,8 +114,9 @@ struct ouro__buffers *ouro__buffers_get(ouro_loop *loop)
 
 uint16_t ouro__buffer_take_more(struct ouro__buffers *b)
 {
-    if (b->spare)
-        return ouro__buffer_take(b);
+    uint16_t id = ouro__buffer_take(b);
+    if (id != OURO__NO_BUFFER)
+        return id;
     if (!b->own_spare && b->own_used == b->most_own)
         return OURO__NO_BUFFER;
     unsigned char *bytes = ouro__alloc(b->size);

@@ -48,6 +48,7 @@ struct ouro__buffers {
     unsigned char **own_bytes;  /* of each */
     struct ouro__link waiting;  /* streams, see ouro__incoming */
     struct ouro__job job;       /* calls them */
+    bool calling;               /* that is what it does now */
     uint64_t empty;
     uint64_t parked;
     uint64_t woken;
@@ -57,10 +58,16 @@ struct ouro__buffers {
 struct ouro__buffers *ouro__buffers_get(ouro_loop *loop);
 void ouro__buffers_unref(struct ouro__buffers *b);
 
-/* One to be held, with nothing in it; OURO__NO_BUFFER when there is none. */
+/* Whether there is one, and nobody was there first. */
+static inline bool ouro__buffers_have(const struct ouro__buffers *b)
+{
+    return b->spare && (b->calling || ouro__list_empty(&b->waiting));
+}
+
+/* One to be held, with nothing in it; OURO__NO_BUFFER when they have none. */
 static inline uint16_t ouro__buffer_take(struct ouro__buffers *b)
 {
-    if (!b->spare)
+    if (!ouro__buffers_have(b))
         return OURO__NO_BUFFER;
     uint16_t id = b->spares[--b->spare];
     b->pieces[id] = (struct ouro__piece){0, 0, OURO__NO_BUFFER};

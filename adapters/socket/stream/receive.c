@@ -233,7 +233,7 @@ static int receive_to_queue(ouro_stream *s, const struct ouro__ask *ask)
 static bool goes_direct(const ouro_stream *s, const struct ouro__ask *ask)
 {
     const struct ouro__incoming *in = &s->in;
-    bool none = !in->buffers->spare;
+    bool none = !ouro__buffers_have(in->buffers);
     if (ask->how == OURO__READ_SOME)
         return ask->size >= SMALL_READ || s->opts.no_read_ahead || none;
     return ask->how == OURO__READ_EXACT &&
@@ -370,11 +370,15 @@ static void go_on(struct ouro__job *job)
 void ouro__incoming_call(struct ouro__job *job)
 {
     struct ouro__buffers *b = OURO__CONTAINER(job, struct ouro__buffers, job);
+    b->calling = true;
     for (unsigned n = b->spare; n > 0 && !ouro__list_empty(&b->waiting); n--) {
         struct ouro__link *link = ouro__list_pop(&b->waiting);
         b->woken++;
         ouro__reading_go_on(OURO__CONTAINER(link, ouro_stream, in.turn));
     }
+    b->calling = false;
+    if (b->spare && !ouro__list_empty(&b->waiting) && !ouro__linked(&b->job.link))
+        ouro__ready(b->loop, &b->job); /* some of them took none */
 }
 
 /* ---- Completions ----------------------------------------------------------------------------- */
