@@ -188,8 +188,9 @@ static int64_t serve(void *arg)
     until_quiet(server);
     ouro_stream_buffers_stats stats;
     must(ouro_stream_buffers_get(&stats) == 0);
-    printf("%u buffers; %llu times somebody stood in line for one, %llu got it\n", stats.count,
-           (unsigned long long)stats.parked, (unsigned long long)stats.woken);
+    printf("%u buffers; %llu times somebody stood in line for one, %llu got it; %u held, %u wait\n",
+           stats.count, (unsigned long long)stats.parked, (unsigned long long)stats.woken,
+           stats.held, stats.waiting);
     fflush(stdout);
     must(stats.waiting == 0 && stats.held == 0 && stats.woken <= stats.parked);
     must(connections <= BUFFERS || stats.parked > 0);
