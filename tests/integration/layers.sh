@@ -52,9 +52,9 @@ done
 must_compile core "$core" '<ouro/loop.h>'
 must_compile core "$core" '"driver.h"'
 
-# System headers are found from everywhere, so what core may not have of them is looked for: liburing,
-# and of uring/ anything but the driver seam, the kernel's numbers, and the way to spin, which threads of
-# pools do like rings.
+# System headers are found from everywhere, so what core may not have of them is looked for:
+# liburing, and of uring/ anything but the driver seam, the kernel's numbers, and the way to spin,
+# which threads of pools do like rings.
 must_not_say() { # HEADER
     cd "$source"
     said=$(find core adapters -name '*.[chS]' -exec \
