@@ -15,7 +15,9 @@
  * has brought something that is its result, and the error comes with the next one.
  */
 #include "file_int.h"
+#include "signals_int.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -405,6 +407,15 @@ static int check(const ouro_file *file, const struct wish *w, ouro_loop **ret_lo
     return 0;
 }
 
+/* Who writes to a pipe that nobody reads is told by its result, and not killed. */
+static void mind_sigpipe(ouro_file *file)
+{
+    if (file->blocks_sigpipe || ouro__route_kind(file) != OURO__FILE_STREAM)
+        return;
+    ouro__signal_block(SIGPIPE);
+    file->blocks_sigpipe = true;
+}
+
 static ouro_future *start(ouro_file *file, const struct wish *w)
 {
     ouro_loop *loop;
@@ -415,6 +426,8 @@ static ouro_future *start(ouro_file *file, const struct wish *w)
     struct transfer *t = ouro__work_new(loop, &transfer_kind, file);
     if (!t)
         return ouro__failed(-ENOMEM);
+    if (w->what == WRITE)
+        mind_sigpipe(file);
     t->job = (struct ouro__job){.run = resume};
     t->one = w->iov[0];
     t->iov = w->is_array ? w->iov : &t->one;
