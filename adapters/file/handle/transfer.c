@@ -321,7 +321,8 @@ static int64_t seek_end(struct ouro__chore *c)
     int64_t n = lseek(c->fd, 0, SEEK_END);
     if (n >= 0)
         return n;
-    return errno == ESPIPE ? 0 : -errno; /* a pipe does not care where */
+    /* A pipe does not care where, and a folder has no end: the write will say the rest. */
+    return errno == ESPIPE || errno == EINVAL ? 0 : -errno;
 }
 
 /* Where the file ends: asked once, and of a file system that has to ask somebody else, in a thread.
