@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include "file_test.h"
 
+#include <signal.h>
+
 TestSuite(file, .timeout = 60);
 
 /* ---- Open and close -------------------------------------------------------------------------- */
@@ -280,6 +282,47 @@ FileTest(file, what_makes_no_sense_is_refused)
     check_eq(ouro_file_from_fd(999, &(ouro_file *){NULL}), -EBADF);
     check_eq(ouro_file_from_fd(0, NULL), -EINVAL);
     check_eq(ouro_file_stats_get(NULL), -EINVAL);
+    close_file(f);
+    return 0;
+}
+
+FileTest(file, a_pipe_that_nobody_reads_is_epipe_and_kills_nobody)
+{
+    int fds[2];
+    ouro_file *f;
+    sigset_t mask;
+    for (int direct = 0; direct < 2; direct++) {
+        check_eq(pipe2(fds, O_CLOEXEC | (direct ? O_DIRECT : 0)), 0);
+        check_eq(ouro_file_from_fd(fds[1], &f), 0);
+        close(fds[0]);
+        check_eq(ouro_await(ouro_file_write(f, "x", 1, 0)), -EPIPE);
+        check_eq(ouro_await(ouro_file_append(f, "x", 1)), -EPIPE);
+        close_file(f);
+        check_eq(pthread_sigmask(SIG_SETMASK, NULL, &mask), 0);
+        check(!sigismember(&mask, SIGPIPE));
+    }
+    return 0;
+}
+
+FileTest(file, a_named_pipe_is_open_for_writing_when_somebody_reads_it)
+{
+    int64_t rc;
+    char c;
+    struct stat st;
+    check_eq(mkfifo("p", 0600), 0);
+    check_eq(stat("p", &st), 0); /* the name is in the cache */
+    check_eq(ouro_await(ouro_file_open("p", O_WRONLY | O_NONBLOCK, NULL)), -ENXIO);
+    check_eq(ouro_await(ouro_timeout(ouro_file_open("p", O_WRONLY, NULL), OURO_MS(20))),
+             -ETIMEDOUT);
+    ouro_future *opening = ouro_file_open("p", O_WRONLY, NULL);
+    check_eq(ouro_await(ouro_sleep(OURO_MS(20))), 0);
+    check_eq(ouro_future_state(opening), OURO_PENDING);
+    int reader = open("p", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    ouro_file *f = ouro_await_ptr(opening, &rc);
+    check_eq(rc, 0);
+    check_eq(ouro_await(ouro_file_write(f, "x", 1, 0)), 1);
+    check_eq(read(reader, &c, 1), 1);
+    close(reader);
     close_file(f);
     return 0;
 }

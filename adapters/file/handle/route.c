@@ -165,6 +165,11 @@ static enum ouro__file_kind kind(ouro_file *file)
 
 /* ---- Routes ---------------------------------------------------------------------------------- */
 
+bool ouro__is_stream(ouro_file *file)
+{
+    return kind(file) == OURO__FILE_STREAM;
+}
+
 enum ouro__route ouro__route_read(ouro_file *file)
 {
     if (file->direct)

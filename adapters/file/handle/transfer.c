@@ -426,6 +426,8 @@ static ouro_future *start(ouro_file *file, const struct wish *w)
     t->exact = w->exact;
     t->append = w->append;
     pass_done(t);
+    if (w->what == WRITE)
+        ouro__file_to_be_written(file);
     if (w->append)
         ouro__list_push(&file->appends, &t->in_line);
     if (left == 0)
