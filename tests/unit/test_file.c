@@ -304,6 +304,39 @@ FileTest(file, a_pipe_that_nobody_reads_is_epipe_and_kills_nobody)
     return 0;
 }
 
+/* What @f comes to if it ends by itself; a cancel would hide that it waits. */
+static int64_t comes_to(ouro_future *f)
+{
+    for (int i = 0; i < 100 && ouro_future_state(f) == OURO_PENDING; i++)
+        check_eq(ouro_await(ouro_sleep(OURO_MS(20))), 0);
+    check_eq(ouro_future_state(f), OURO_VALUE);
+    return ouro_await(f);
+}
+
+/* However the buffers are cut into pieces. */
+FileTest(file, a_pipe_gives_what_it_has_and_waits_for_no_more)
+{
+    enum { SLICE = 128 << 10 };
+    static char buf[2 * SLICE];
+    int fds[2];
+    ouro_file *f;
+    for (int mode = 0; mode < 2; mode++) {
+        check_eq(pipe2(fds, O_CLOEXEC | (mode ? O_DIRECT : 0)), 0);
+        check_eq(ouro_file_from_fd(fds[0], &f), 0);
+        check(fcntl(fds[1], F_SETPIPE_SZ, 4 * SLICE) >= 0);
+        struct iovec iov[] = {{buf, 5}, {buf + 5, sizeof(buf) - 5}};
+        check_eq(write(fds[1], "hello", 5), 5);
+        check_eq(comes_to(ouro_file_readv(f, iov, 2, 0)), 5);
+        if (mode == 0) {
+            check_eq(write(fds[1], buf, SLICE), SLICE);
+            check_eq(comes_to(ouro_file_read(f, buf, sizeof(buf), 0)), SLICE);
+        }
+        close_file(f);
+        close(fds[1]);
+    }
+    return 0;
+}
+
 FileTest(file, a_named_pipe_is_open_for_writing_when_somebody_reads_it)
 {
     int64_t rc;

@@ -120,6 +120,16 @@ static void end(struct transfer *t, int64_t n)
     ouro__work_end(&t->w, result(t, n));
 }
 
+/* A read of a pipe or terminal: more of it might never come. That it is one shows when it is tried
+ * on the spot, which direct ones are not. */
+static bool takes_what_is_there(const struct transfer *t)
+{
+    ouro_file *file = t->w.file;
+    if (t->what != READ || t->exact)
+        return false;
+    return file->direct ? ouro__is_stream(file) : file->kind == OURO__FILE_STREAM;
+}
+
 /* A piece of @size came to @n. True: the transfer is over. */
 static bool done(struct transfer *t, size_t size, int64_t n)
 {
@@ -127,13 +137,12 @@ static bool done(struct transfer *t, size_t size, int64_t n)
     if (n > 0)
         account(t, (size_t)n);
     bool reads = t->what == READ;
-    bool streams = t->w.file->kind == OURO__FILE_STREAM && !t->exact;
-    bool short_is_last = reads && (streams || t->w.file->direct); /* else the next one tells */
+    bool short_is_last = reads && t->w.file->direct; /* else the next one tells */
     if (n == 0 && !reads && size > 0)
         n = -EIO; /* a file that takes nothing, and does not say why */
     if (n < 0 || t->left == 0 || (n == 0 && reads))
         end(t, n);
-    else if (short_is_last && (size_t)n < size)
+    else if ((short_is_last && (size_t)n < size) || takes_what_is_there(t))
         end(t, 0);
     else if (stopped)
         end(t, -ECANCELED);
