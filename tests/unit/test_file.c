@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include "file_test.h"
 
+#include <signal.h>
+
 TestSuite(file, .timeout = 60);
 
 /* ---- Open and close -------------------------------------------------------------------------- */
@@ -280,6 +282,80 @@ FileTest(file, what_makes_no_sense_is_refused)
     check_eq(ouro_file_from_fd(999, &(ouro_file *){NULL}), -EBADF);
     check_eq(ouro_file_from_fd(0, NULL), -EINVAL);
     check_eq(ouro_file_stats_get(NULL), -EINVAL);
+    close_file(f);
+    return 0;
+}
+
+FileTest(file, a_pipe_that_nobody_reads_is_epipe_and_kills_nobody)
+{
+    int fds[2];
+    ouro_file *f;
+    sigset_t mask;
+    for (int direct = 0; direct < 2; direct++) {
+        check_eq(pipe2(fds, O_CLOEXEC | (direct ? O_DIRECT : 0)), 0);
+        check_eq(ouro_file_from_fd(fds[1], &f), 0);
+        close(fds[0]);
+        check_eq(ouro_await(ouro_file_write(f, "x", 1, 0)), -EPIPE);
+        check_eq(ouro_await(ouro_file_append(f, "x", 1)), -EPIPE);
+        close_file(f);
+        check_eq(pthread_sigmask(SIG_SETMASK, NULL, &mask), 0);
+        check(!sigismember(&mask, SIGPIPE));
+    }
+    return 0;
+}
+
+/* What @f comes to if it ends by itself; a cancel would hide that it waits. */
+static int64_t comes_to(ouro_future *f)
+{
+    for (int i = 0; i < 100 && ouro_future_state(f) == OURO_PENDING; i++)
+        check_eq(ouro_await(ouro_sleep(OURO_MS(20))), 0);
+    check_eq(ouro_future_state(f), OURO_VALUE);
+    return ouro_await(f);
+}
+
+/* However the buffers are cut into pieces. */
+FileTest(file, a_pipe_gives_what_it_has_and_waits_for_no_more)
+{
+    enum { SLICE = 128 << 10 };
+    static char buf[2 * SLICE];
+    int fds[2];
+    ouro_file *f;
+    for (int mode = 0; mode < 2; mode++) {
+        check_eq(pipe2(fds, O_CLOEXEC | (mode ? O_DIRECT : 0)), 0);
+        check_eq(ouro_file_from_fd(fds[0], &f), 0);
+        check(fcntl(fds[1], F_SETPIPE_SZ, 4 * SLICE) >= 0);
+        struct iovec iov[] = {{buf, 5}, {buf + 5, sizeof(buf) - 5}};
+        check_eq(write(fds[1], "hello", 5), 5);
+        check_eq(comes_to(ouro_file_readv(f, iov, 2, 0)), 5);
+        if (mode == 0) {
+            check_eq(write(fds[1], buf, SLICE), SLICE);
+            check_eq(comes_to(ouro_file_read(f, buf, sizeof(buf), 0)), SLICE);
+        }
+        close_file(f);
+        close(fds[1]);
+    }
+    return 0;
+}
+
+FileTest(file, a_named_pipe_is_open_for_writing_when_somebody_reads_it)
+{
+    int64_t rc;
+    char c;
+    struct stat st;
+    check_eq(mkfifo("p", 0600), 0);
+    check_eq(stat("p", &st), 0); /* the name is in the cache */
+    check_eq(ouro_await(ouro_file_open("p", O_WRONLY | O_NONBLOCK, NULL)), -ENXIO);
+    check_eq(ouro_await(ouro_timeout(ouro_file_open("p", O_WRONLY, NULL), OURO_MS(20))),
+             -ETIMEDOUT);
+    ouro_future *opening = ouro_file_open("p", O_WRONLY, NULL);
+    check_eq(ouro_await(ouro_sleep(OURO_MS(20))), 0);
+    check_eq(ouro_future_state(opening), OURO_PENDING);
+    int reader = open("p", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    ouro_file *f = ouro_await_ptr(opening, &rc);
+    check_eq(rc, 0);
+    check_eq(ouro_await(ouro_file_write(f, "x", 1, 0)), 1);
+    check_eq(read(reader, &c, 1), 1);
+    close(reader);
     close_file(f);
     return 0;
 }

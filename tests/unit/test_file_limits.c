@@ -8,6 +8,7 @@
 #include <ouro/memory.h>
 
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -69,6 +70,46 @@ Test(file_limits, a_write_to_a_full_disk_says_how_much_was_written)
     end();
     umount("small");
     leave_folder();
+}
+
+/* ---- No more than that ----------------------------------------------------------------------- */
+
+static int64_t write_too_much(void *flags)
+{
+    size_t size = (size_t)1 << 20;
+    char *buf = calloc(1, size);
+    ouro_file *f = open_file("f", O_RDWR | O_CREAT | *(int *)flags);
+    ouro_future *w = ouro_file_write(f, buf, size, 0);
+    check_eq(ouro_await(ouro_ref(w)), -EFBIG);
+    check_eq(ouro_file_moved(w), 300000);
+    ouro_unref(w);
+    check_eq(ouro_await(ouro_file_truncate(f, 400000)), -EFBIG);
+    check_eq(ouro_await(ouro_file_allocate(f, 0, 0, 400000)), -EFBIG);
+    close_file(f);
+    check_eq(ouro_await(ouro_file_write_atomic("f", buf, size, NULL)), -EFBIG);
+    struct stat st;
+    check_eq(stat("f", &st), 0);
+    check_eq(st.st_size, 300000);
+    free(buf);
+    return 0;
+}
+
+/* What the process had blocked, it has blocked afterwards, and nothing else. */
+Test(file_limits, a_file_that_gets_too_big_is_efbig_and_kills_nobody)
+{
+    static int flags[] = {0, O_DSYNC};
+    struct rlimit limit = {300000, RLIM_INFINITY};
+    check_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    for (int i = 0; i < 4; i++) {
+        sigset_t mask;
+        go_to_folder(i < 2 ? "/var/tmp" : "/dev/shm");
+        begin_kernel();
+        check_eq(run_main(write_too_much, &flags[i % 2]), 0);
+        end();
+        check_eq(pthread_sigmask(SIG_SETMASK, NULL, &mask), 0);
+        check(!sigismember(&mask, SIGXFSZ));
+        leave_folder();
+    }
 }
 
 /* ---- No descriptors -------------------------------------------------------------------------- */

@@ -179,6 +179,34 @@ Test(temp, what_is_freed_after_the_loops_close_is_removed)
     check_eq(rmdir(folder), 0);
 }
 
+static int64_t leave_full(void *unused)
+{
+    (void)unused;
+    ouro_temp *t = open_temp((ouro_temp_options){.kind = OURO_TEMP_FOLDER});
+    check_eq(chdir(ouro_temp_path(t)), 0);
+    for (int i = 0; i < 30000; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d", i);
+        close(open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    }
+    check_eq(chdir(".."), 0);
+    ouro_temp_free(t);
+    return ouro_await(ouro_sleep(OURO_MS(5))); /* it is being removed */
+}
+
+Test(temp, a_shutdown_while_a_folder_is_removed_leaves_nothing_of_it)
+{
+    char folder[] = "/tmp/ouro-XXXXXX";
+    check(mkdtemp(folder) && chdir(folder) == 0);
+    begin_kernel();
+    ouro_future *filled = ouro_spawn(leave_full, NULL);
+    check_eq(ouro_loop_run_until(ouro_loop_current(), filled), 0);
+    check_eq(ouro_loop_shutdown(ouro_loop_current(), OURO_SEC(5)), 0);
+    check_eq(count_names(), 0);
+    end();
+    check_eq(rmdir(folder), 0);
+}
+
 /* ---- Without files that have no name --------------------------------------------------------- */
 
 FolderTest(temp, where_every_file_has_a_name_it_is_the_same)

@@ -6,6 +6,7 @@
 #include "datagram_test.h"
 
 #include <sys/stat.h>
+#include <sys/un.h>
 
 TestSuite(unix_messages, .timeout = 60);
 
@@ -51,6 +52,42 @@ KernelTest(unix_messages, datagrams_go_to_abstract_names_and_leave_no_file)
     struct stat st;
     to_a_name(&name);
     check_eq(stat(name.as.local.sun_path + 1, &st), -1);
+    return 0;
+}
+
+/* A path may fill its field, and the kernel then counts a zero behind it all the same. */
+KernelTest(unix_messages, a_sender_whose_name_fills_its_field_can_be_answered)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    char path[sizeof(un.sun_path) + 1] = {0}, text[3] = "";
+    ouro_address to = named("@ouro-test");
+    ouro_datagram *d;
+    ouro_message m;
+    memset(path, 'x', sizeof(un.sun_path));
+    snprintf(path, sizeof path, "/tmp/ouro-test-%0*d", (int)sizeof(un.sun_path) - 15,
+             (int)getpid());
+    memcpy(un.sun_path, path, sizeof(un.sun_path));
+    int s = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    check_eq(bind(s, (const struct sockaddr *)&un, sizeof un), 0);
+    check_eq(ouro_datagram_open(&to, NULL, NULL, &d), 0);
+    check_eq(sendto(s, "hi", 2, 0, &to.as.any, to.size), 2);
+    check_eq(ouro_await(ouro_datagram_next(d, &m, 1)), 1);
+    check_eq(ouro_await(ouro_datagram_send_to(d, m.bytes, m.size, &m.from)), 2);
+    check_eq(recv(s, text, sizeof text, 0), 2);
+    ouro_datagram_free(d);
+    close(s);
+    check_eq(unlink(path), 0);
+    return 0;
+}
+
+KernelTest(unix_messages, descriptors_for_an_address_that_is_none_go_to_nobody)
+{
+    struct two t = open_pair(SOCK_DGRAM, NULL);
+    ouro_address none = {0};
+    int fd = 0;
+    check_eq(ouro_await(ouro_datagram_send_fds(t.from, "x", 1, &fd, 1, &none)), -EINVAL);
+    check_eq(ouro_await(ouro_datagram_send_to(t.from, "x", 1, &none)), -EINVAL);
+    free_two(&t);
     return 0;
 }
 

@@ -33,6 +33,8 @@ static void loop_closed(struct ouro__tie *tie, ouro_loop *loop, bool quietly)
     (void)loop;
     (void)quietly;
     struct ouro__files *files = OURO__CONTAINER(tie, struct ouro__files, tie);
+    if (files->writes)
+        ouro__signal_unblock(SIGXFSZ);
     *files = (struct ouro__files){.loop = NULL};
 }
 
@@ -178,6 +180,18 @@ static void close_descriptor(ouro_file *file)
         end_closing(file, close_now(file));
 }
 
+void ouro__file_to_be_written(ouro_file *file)
+{
+    struct ouro__files *files = ouro__files_of(file->loop);
+    if (!files->writes)
+        ouro__signal_block(SIGXFSZ);
+    files->writes = true;
+    if (!file->blocks_sigpipe && ouro__is_stream(file)) {
+        ouro__signal_block(SIGPIPE);
+        file->blocks_sigpipe = true;
+    }
+}
+
 /* Nobody wants to know any more where the file ends, nor why that could not be found out. */
 static void forget_question(ouro_file *file)
 {
@@ -306,11 +320,28 @@ static void drop_handle(void *file)
     ouro_file_free(file);
 }
 
+/* Whether it was tried without waiting, and may wait. */
+static bool may_wait(const struct opening *o)
+{
+    bool stopped = o->w.f.flags & (OURO__CANCEL_ASKED | OURO__WORK_CLOSED);
+    return !stopped && !(o->how.flags & O_NONBLOCK) && !(o->w.op.sqe.flags & IOSQE_ASYNC);
+}
+
+/* The ring tries with O_NONBLOCK first, and of a named pipe that nobody reads this is the end. A
+ * thread of the kernel's waits for a reader. */
+static bool wait_for_reader(struct opening *o)
+{
+    o->w.op.sqe.flags |= IOSQE_ASYNC;
+    return ouro__op_start(o->w.f.loop, &o->w.op) == 0;
+}
+
 static void opened(ouro_loop *loop, struct ouro__op *op, int32_t res, uint32_t flags)
 {
     (void)flags;
     struct opening *o = OURO__CONTAINER(op, struct opening, w.op);
     ouro_file *file = o->file;
+    if (res == -ENXIO && may_wait(o) && wait_for_reader(o))
+        return;
     if (res < 0) {
         ouro__work_say(&o->w, res, "cannot open %s", o->path);
         file->state = OURO__FILE_CLOSED;

@@ -15,9 +15,7 @@
  * has brought something that is its result, and the error comes with the next one.
  */
 #include "file_int.h"
-#include "signals_int.h"
 
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -122,6 +120,16 @@ static void end(struct transfer *t, int64_t n)
     ouro__work_end(&t->w, result(t, n));
 }
 
+/* A read of a pipe or terminal: more of it might never come. That it is one shows when it is tried
+ * on the spot, which direct ones are not. */
+static bool takes_what_is_there(const struct transfer *t)
+{
+    ouro_file *file = t->w.file;
+    if (t->what != READ || t->exact)
+        return false;
+    return file->direct ? ouro__is_stream(file) : file->kind == OURO__FILE_STREAM;
+}
+
 /* A piece of @size came to @n. True: the transfer is over. */
 static bool done(struct transfer *t, size_t size, int64_t n)
 {
@@ -129,13 +137,12 @@ static bool done(struct transfer *t, size_t size, int64_t n)
     if (n > 0)
         account(t, (size_t)n);
     bool reads = t->what == READ;
-    bool streams = t->w.file->kind == OURO__FILE_STREAM && !t->exact;
-    bool short_is_last = reads && (streams || t->w.file->direct); /* else the next one tells */
+    bool short_is_last = reads && t->w.file->direct; /* else the next one tells */
     if (n == 0 && !reads && size > 0)
         n = -EIO; /* a file that takes nothing, and does not say why */
     if (n < 0 || t->left == 0 || (n == 0 && reads))
         end(t, n);
-    else if (short_is_last && (size_t)n < size)
+    else if ((short_is_last && (size_t)n < size) || takes_what_is_there(t))
         end(t, 0);
     else if (stopped)
         end(t, -ECANCELED);
@@ -408,15 +415,6 @@ static int check(const ouro_file *file, const struct wish *w, ouro_loop **ret_lo
     return 0;
 }
 
-/* Who writes to a pipe that nobody reads is told by its result, and not killed. */
-static void mind_sigpipe(ouro_file *file)
-{
-    if (file->blocks_sigpipe || ouro__route_kind(file) != OURO__FILE_STREAM)
-        return;
-    ouro__signal_block(SIGPIPE);
-    file->blocks_sigpipe = true;
-}
-
 static ouro_future *start(ouro_file *file, const struct wish *w)
 {
     ouro_loop *loop;
@@ -427,8 +425,6 @@ static ouro_future *start(ouro_file *file, const struct wish *w)
     struct transfer *t = ouro__work_new(loop, &transfer_kind, file);
     if (!t)
         return ouro__failed(-ENOMEM);
-    if (w->what == WRITE)
-        mind_sigpipe(file);
     t->job = (struct ouro__job){.run = resume};
     t->one = w->iov[0];
     t->iov = w->is_array ? w->iov : &t->one;
@@ -440,6 +436,8 @@ static ouro_future *start(ouro_file *file, const struct wish *w)
     t->exact = w->exact;
     t->append = w->append;
     pass_done(t);
+    if (w->what == WRITE)
+        ouro__file_to_be_written(file);
     if (w->append)
         ouro__list_push(&file->appends, &t->in_line);
     if (left == 0)

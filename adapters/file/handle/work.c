@@ -19,6 +19,9 @@
 
 #include <string.h>
 
+/* The kernel's own, which the ring lets out of an open that it has interrupted. */
+#define ERESTARTSYS 512
+
 void *ouro__work_new(ouro_loop *loop, const struct ouro__kind *kind, ouro_file *file)
 {
     struct ouro__work *w = ouro__future_new(loop, kind);
@@ -35,6 +38,8 @@ void *ouro__work_new(ouro_loop *loop, const struct ouro__kind *kind, ouro_file *
 
 int64_t ouro__work_verdict(const struct ouro__work *w, int64_t n)
 {
+    if (n == -ERESTARTSYS)
+        n = -EINTR;
     bool stopped = n == -ECANCELED || n == -EINTR;
     if (!stopped)
         return n;

@@ -196,6 +196,8 @@ static off_t copy_pieces(struct copy *c)
             return end < 0 ? blame(c, c->from, -errno) : end;
         }
         off_t hole = data < 0 ? data : lseek(c->in, data, SEEK_HOLE);
+        if (data >= 0 && hole < 0 && errno == ENXIO)
+            continue; /* it ends before that by now */
         if (hole < 0)
             return blame(c, c->from, -errno);
         at = copy_range(c, data, hole);

@@ -32,6 +32,13 @@ static bool is_file_name(const char *name)
     return *name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
+/* One that may be searched and written, but not read, cannot be opened for its fsync(2). */
+static int open_folder(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 && errno == EACCES ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : fd;
+}
+
 int ouro__place_open(struct ouro__place *place, const char *path)
 {
     char folder[PATH_MAX];
@@ -47,7 +54,7 @@ int ouro__place_open(struct ouro__place *place, const char *path)
     memcpy(folder, path, length);
     folder[length] = '\0';
     place->name = name;
-    place->folder = open(length ? folder : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    place->folder = open_folder(length ? folder : ".");
     return place->folder < 0 ? -errno : 0;
 }
 
@@ -206,12 +213,12 @@ int ouro__write_all(int fd, const void *data, size_t size)
     return 0;
 }
 
-/* A folder that may be searched and written, but not read, cannot be opened for its fsync. Then
- * that of the file has the journal written, in which its name is, too. */
+/* Of a folder that could not be opened for that, the file's has the journal written, in which its
+ * name is, too. */
 int ouro__sync_folder(int folder, int fd)
 {
-    int readable = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = fsync(readable < 0 ? fd : readable) < 0 ? -errno : 0;
-    ouro__disk_close(&readable);
-    return rc;
+    int rc = fsync(folder);
+    if (rc < 0 && errno == EBADF)
+        rc = fsync(fd);
+    return rc < 0 ? -errno : 0;
 }

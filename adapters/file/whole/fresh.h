@@ -12,7 +12,7 @@
 
 /* Where a name is, or will be. */
 struct ouro__place {
-    int folder; /* O_PATH */
+    int folder; /* O_PATH if it may not be read */
     const char *name;
 };
 
@@ -47,7 +47,7 @@ bool ouro__random_name(char *name, size_t size, const char *prefix, const char *
 /* Write @size bytes at the cursor of @fd, in slices: 0, -ECANCELED or -errno. */
 int ouro__write_all(int fd, const void *data, size_t size);
 
-/* Have what @folder (O_PATH) lists be on the disk; @fd is the file that it is about. */
+/* Have what @folder, of a place, lists be on the disk; @fd is the file that it is about. */
 int ouro__sync_folder(int folder, int fd);
 
 #endif

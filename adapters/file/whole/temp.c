@@ -89,7 +89,8 @@ static int make_path(ouro_temp *t, const char *in)
     return 0;
 }
 
-/* Remove it, unless it was kept, and close it. */
+/* Remove it, unless it was kept, and close it. A job that the loop's shutdown stops half-way leaves
+ * it open, and what is left in it to whoever comes next. */
 static int64_t shut_temp(void *arg)
 {
     ouro_temp *t = temp_of(arg);
@@ -98,6 +99,8 @@ static int64_t shut_temp(void *arg)
         rc = ouro__tree_remove(t->folder, t->file.name);
     else
         ouro__fresh_drop(&t->file);
+    if (rc == -ECANCELED)
+        return rc;
     t->file.name[0] = '\0';
     ouro__disk_close(&t->folder);
     return rc < 0 && rc != -ENOENT ? rc : 0;
@@ -130,6 +133,7 @@ static void temp_destroy(struct ouro__handle *handle)
 {
     ouro_temp *t = temp_of(handle);
     shut_temp(handle);
+    ouro__disk_close(&t->folder);
     ouro__release(t->in);
     ouro__release(t->path);
     ouro__release(t);

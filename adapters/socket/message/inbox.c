@@ -218,7 +218,8 @@ static size_t read_front(const ouro_datagram *d, ouro_message *m)
     };
     if (head->namelen && head->namelen <= in->name_room) {
         memcpy(&m->from.as, name_at(in, id), head->namelen);
-        m->from.size = head->namelen;
+        m->from.size = head->namelen < sizeof(m->from.as.local) ? head->namelen
+                                                                : sizeof(m->from.as.local);
     }
     struct msghdr control = control_of(in, id);
     for (struct cmsghdr *c = ouro__control_next(&control, NULL); c;

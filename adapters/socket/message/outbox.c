@@ -104,11 +104,16 @@ ouro_future *ouro_datagram_send(ouro_datagram *d, const void *buf, size_t size)
     return send_to(d, buf, size, NULL);
 }
 
+/* An address without a family would be none, and the message go to the one peer. */
+static bool is_receiver(const ouro_address *to)
+{
+    return to->size >= sizeof(sa_family_t);
+}
+
 ouro_future *ouro_datagram_send_to(ouro_datagram *d, const void *buf, size_t size,
                                    const ouro_address *to)
 {
-    /* An address without a family would be none, and the message go to the one peer. */
-    if (!to || to->size < sizeof(sa_family_t))
+    if (!to || !is_receiver(to))
         return ouro__failed(-EINVAL);
     return send_to(d, buf, size, to);
 }
@@ -116,7 +121,8 @@ ouro_future *ouro_datagram_send_to(ouro_datagram *d, const void *buf, size_t siz
 ouro_future *ouro_datagram_send_fds(ouro_datagram *d, const void *buf, size_t size, const int *fds,
                                     size_t n, const ouro_address *to)
 {
-    bool sane = (buf || !size) && size <= INT_MAX && (fds || !n) && n <= OURO_FDS_MAX;
+    bool sane = (buf || !size) && size <= INT_MAX && (fds || !n) && n <= OURO_FDS_MAX &&
+                (!to || is_receiver(to));
     int rc = sane ? ouro__datagram_check_messages(d) : -EINVAL;
     if (rc == 0 && n && d->family != AF_UNIX)
         rc = -EOPNOTSUPP;

@@ -23,6 +23,9 @@
  * What the kernel can do at once is done in the call, and the future has settled when it returns;
  * the rest goes through the ring. Large transfers go in slices, between which other tasks run.
  *
+ * Nothing here raises a signal: SIGXFSZ is blocked in the loop's thread from its first write to its
+ * close, SIGPIPE from the first write to a pipe to the close of its handle.
+ *
  * Two ends of a handle. ouro_file_close() is for orderly programs: it waits. ouro_file_free() gives
  * the memory back, and closes what is still open without waiting. An operation that is pending when
  * its handle is closed by another task fails with -EBADF, unless it has its result already.
@@ -117,6 +120,10 @@ OURO_BEGIN_DECLS
 /**
  * Open a file, or a folder. It is close-on-exec.
  *
+ * A named pipe that nobody reads is waited for when it is opened for writing, as by open(2). When it
+ * is opened for reading that may be at once, without a writer, and reads are at its end until one
+ * has come.
+ *
  * @param path   Lent until the future settles. Ends with a zero; 4 095 bytes at most (PATH_MAX of
  *               the kernel).
  * @param flags  O_* of open(2): O_RDONLY, O_WRONLY | O_CREAT | O_TRUNC, O_DIRECTORY, O_PATH, ...
@@ -124,8 +131,8 @@ OURO_BEGIN_DECLS
  * @param opts   Copied, and opts->at is kept until the future settles; NULL for defaults.
  * @return A future, never NULL: 0, and an ouro_file in ptr, for ouro_await_ptr(); nobody's is
  *         closed. -ENOENT, -EACCES, -EEXIST, -EISDIR, -ENOTDIR, -ELOOP, -EXDEV (opts->resolve
- *         forbids the way), -EMFILE, -ENFILE, -ENOSPC, -EROFS, ...: ouro_future_detail() names the
- *         file. -ENAMETOOLONG, -EINVAL (NULL, unknown flags; or no O_DIRECT there), -EBADF
+ *         forbids the way), -EMFILE, -ENFILE, -ENOSPC, -EROFS, -ENXIO, ...: ouro_future_detail() names
+ *         the file. -ENAMETOOLONG, -EINVAL (NULL, unknown flags; or no O_DIRECT there), -EBADF
  *         (opts->at is closed), -ECANCELED, -ENOMEM, -EPERM (no loop on this thread), -ECHILD,
  *         -ESHUTDOWN. A cancel may come too late: then a file that is made is there.
  * @owns the caller.   @thread Loop thread only.
