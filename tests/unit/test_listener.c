@@ -498,6 +498,45 @@ Test(listener, a_forked_child_can_only_let_go)
     end();
 }
 
+/* Sockets of this process that are connected to something. */
+static unsigned connected_fds(void)
+{
+    unsigned n = 0;
+    for (int fd = 0; fd < 1024; fd++) {
+        struct sockaddr_storage peer;
+        socklen_t size = sizeof peer;
+        n += getpeername(fd, (struct sockaddr *)&peer, &size) == 0;
+    }
+    return n;
+}
+
+static int left_behind(void)
+{
+    unsigned before = connected_fds();
+    child_check(ouro_loop_close(ouro_loop_current()) == 0);
+    child_check(connected_fds() == before - 1);
+    ouro_listener_free(shared);
+    return 0;
+}
+
+Test(listener, the_child_of_a_fork_keeps_no_connection_that_nobody_asked_for)
+{
+    begin_kernel();
+    shared = listen_here();
+    ouro_future *f = ouro_listener_accept(shared);
+    turn();
+    int client = dial(shared);
+    while (ouro_future_state(f) == OURO_PENDING)
+        turn();
+    ouro_unref(f);
+    turns(2);
+    check_eq(listener_stats(shared).ready, 1);
+    check_child(left_behind, NULL, 0);
+    close(client);
+    ouro_listener_free(shared);
+    end();
+}
+
 static void *use_elsewhere(void *l)
 {
     check_eq(ouro_future_result(ouro_listener_accept(l)).n, -EXDEV);

@@ -395,6 +395,22 @@ static void polled(ouro_stream *s, int32_t events)
     }
 }
 
+/* What the ring has read into @id joins what came before, if there is room: else each byte of a
+ * dribble would hold a buffer. */
+static void keep_together(struct ouro__incoming *in, uint16_t id, size_t n)
+{
+    struct ouro__buffers *b = in->buffers;
+    bool follows = n && in->first != OURO__NO_BUFFER;
+    uint32_t end = follows ? b->pieces[in->last].end : 0;
+    if (!follows || n > b->size - end) {
+        keep(in, id, n);
+        return;
+    }
+    memcpy(ouro__buffer_at(b, in->last) + end, ouro__buffer_at(b, id), n);
+    keep(in, in->last, n);
+    keep(in, id, 0);
+}
+
 /* The ring's read is over. 0, or what the read that waits fails with; 1: it waits on. */
 static int has_read(ouro_stream *s, int32_t res)
 {
@@ -402,7 +418,7 @@ static int has_read(ouro_stream *s, int32_t res)
     uint16_t id = in->own;
     in->own = OURO__NO_BUFFER;
     bool stopped = res == -ECANCELED;
-    keep(in, id, stopped ? 0 : note(s, res));
+    keep_together(in, id, stopped ? 0 : note(s, res));
     if (in->shut)
         drop_queue(in);
     if (stopped && !in->cancelled)
@@ -505,6 +521,10 @@ void ouro__incoming_drop(ouro_stream *s)
         return;
     if (in->lent != OURO__NO_BUFFER)
         ouro__incoming_done(s);
+    if (in->own != OURO__NO_BUFFER)
+        ouro__buffer_give_back(in->buffers,
+                               in->own); /* after a fork: the ring reads the parent's */
+    in->own = OURO__NO_BUFFER;
     drop_queue(in);
     ouro__buffers_unref(in->buffers);
     in->buffers = NULL;
