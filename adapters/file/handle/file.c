@@ -16,7 +16,9 @@
  * though the kernel may have something to say about what was written before.
  */
 #include "file_int.h"
+#include "signals_int.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -188,6 +190,9 @@ static void forget_question(ouro_file *file)
 
 static void end_closing(ouro_file *file, int rc)
 {
+    if (file->blocks_sigpipe)
+        ouro__signal_unblock(SIGPIPE);
+    file->blocks_sigpipe = false;
     file->fd = -1;
     file->state = OURO__FILE_CLOSED;
     file->close_result = rc;

@@ -82,6 +82,9 @@ enum ouro__route {
  * that it has in memory; @st: what it says of itself, STATX_MNT_ID_UNIQUE asked for. */
 bool ouro__answers_at_once(struct ouro__files *files, int fd, const struct statx *st);
 
+/* What it is, found out when it is asked for first. */
+enum ouro__file_kind ouro__route_kind(ouro_file *file);
+
 /* How to do it: what is small enough, on @file, now. */
 enum ouro__route ouro__route_read(ouro_file *file);
 enum ouro__route ouro__route_write(ouro_file *file);
@@ -128,6 +131,7 @@ struct ouro_file {
     bool through;      /* O_DSYNC, O_SYNC: a write waits for the disk */
     bool no_nowait;    /* RWF_NOWAIT is not known there */
     bool locked[2];    /* by a lock on a range, on the whole */
+    bool blocks_sigpipe;
     int close_result;
     int64_t written;           /* bytes, through this handle */
     int64_t cursor;            /* of appends; -1: not asked yet */

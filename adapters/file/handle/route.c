@@ -158,7 +158,7 @@ static enum ouro__file_kind kind_of_fd(struct ouro__files *files, int fd)
     return S_ISREG(st.stx_mode) ? kind_of_place(files, fd, &st) : OURO__FILE_ELSEWHERE;
 }
 
-static enum ouro__file_kind kind(ouro_file *file)
+enum ouro__file_kind ouro__route_kind(ouro_file *file)
 {
     if (file->kind == OURO__FILE_UNKNOWN)
         file->kind = (uint8_t)kind_of_fd(ouro__files_of(file->loop), file->fd);
@@ -173,7 +173,7 @@ enum ouro__route ouro__route_read(ouro_file *file)
         return OURO__BY_RING;
     if (!file->no_nowait && file->kind == OURO__FILE_UNKNOWN)
         return OURO__TRY; /* what kind it is matters only when that is not known there */
-    switch (kind(file)) {
+    switch (ouro__route_kind(file)) {
     case OURO__FILE_MEMORY:
         return OURO__AT_ONCE;
     case OURO__FILE_STREAM:
@@ -187,18 +187,19 @@ enum ouro__route ouro__route_write(ouro_file *file)
 {
     if (file->direct || file->through)
         return OURO__BY_RING;
-    return kind(file) == OURO__FILE_MEMORY || kind(file) == OURO__FILE_LOCAL ? OURO__AT_ONCE
-                                                                             : OURO__BY_RING;
+    return ouro__route_kind(file) == OURO__FILE_MEMORY || ouro__route_kind(file) == OURO__FILE_LOCAL
+               ? OURO__AT_ONCE
+               : OURO__BY_RING;
 }
 
 enum ouro__route ouro__route_sync(ouro_file *file)
 {
-    return kind(file) == OURO__FILE_MEMORY ? OURO__AT_ONCE : OURO__BY_RING;
+    return ouro__route_kind(file) == OURO__FILE_MEMORY ? OURO__AT_ONCE : OURO__BY_RING;
 }
 
 enum ouro__route ouro__route_stat(ouro_file *file)
 {
-    return kind(file) == OURO__FILE_ELSEWHERE ? OURO__BY_RING : OURO__AT_ONCE;
+    return ouro__route_kind(file) == OURO__FILE_ELSEWHERE ? OURO__BY_RING : OURO__AT_ONCE;
 }
 
 enum ouro__route ouro__route_close(ouro_file *file)

@@ -61,7 +61,7 @@ static int stream_of_own(int number, const ouro_stream_options *opts, ouro_strea
 {
     int fd = fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     if (fd < 0)
-        return -errno;
+        return errno == EINVAL ? -EMFILE : -errno; /* so few that none may be that high */
     int rc = ouro__stream_new(fd, opts, true, ret_stream);
     if (rc < 0)
         close(fd);

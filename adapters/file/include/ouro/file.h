@@ -135,7 +135,8 @@ ouro_future *ouro_file_open(const char *path, int flags,
 
 /**
  * Make a handle of a descriptor. Pipes, terminals and devices too; where there are no positions,
- * offsets are ignored.
+ * offsets are ignored. From the first write to such a thing to its close, SIGPIPE is blocked in the
+ * loop's thread: if nobody reads, the write fails with -EPIPE.
  *
  * @param fd        Open. On success the handle's, which closes it; on failure still yours.
  * @param ret_file  Receives the handle, yours until ouro_file_free().
