@@ -10,7 +10,7 @@
  * its operation by user_data and nothing else. The kernel driver (kernel.c) is io_uring itself;
  * tests bring one that completes what they like, when they like.
  *
- * Above this line there is no blocking and no I/O system call. All calls are made on the thread
+ * Above this line no system call waits, but on threads of pools. All calls are made on the thread
  * that made the driver, but for wake().
  */
 

@@ -16,7 +16,9 @@
  * ended, wherever that is. A name that is forgotten while it is being asked for leaves the table at
  * once and ends with its lookup.
  *
- * How it fails: no memory and no thread are told to those who wait, and not kept. In the child of a
+ * How it fails: no memory and no thread are told to those who wait, and not kept. A lookup that no
+ * thread had begun when the last loop that uses lanes was closed goes with the lanes' threads; who
+ * waits for it on another loop is told -ESHUTDOWN, and asks again (resolve.c). In the child of a
  * fork there are no lookups; names that were being asked for are forgotten.
  */
 #include "resolve_int.h"
@@ -285,13 +287,12 @@ static bool join(struct name *name, struct ouro__asker *asker, struct lookup **r
 
 /* ---- What resolve.c asks for ----------------------------------------------------------------- */
 
-struct ouro__answer *ouro__names_ask(const struct ouro__question *question, struct ouro__ages ages,
-                                     struct ouro__asker *asker)
+struct ouro__answer *ouro__names_ask(struct ouro__asker *asker)
 {
     struct lookup *lookup = NULL;
     lock_names();
-    struct name *name = find(question);
-    struct ouro__answer *answer = name ? fresh_answer(name, ages) : NULL;
+    struct name *name = find(&asker->question);
+    struct ouro__answer *answer = name ? fresh_answer(name, asker->ages) : NULL;
     if (answer) {
         *(answer->rc < 0 ? &stats.failures : &stats.hits) += 1;
         if (!name->lookup)
@@ -301,7 +302,7 @@ struct ouro__answer *ouro__names_ask(const struct ouro__question *question, stru
         return answer;
     }
     if (!name)
-        name = name_new(question);
+        name = name_new(&asker->question);
     bool waits = name && join(name, asker, &lookup);
     pthread_mutex_unlock(&lock);
     if (!waits) {

@@ -8,7 +8,8 @@
  * since the port is its own.
  *
  * How it fails: with words that name the host. A cancel that comes when the answer is on its way
- * waits for it, and the answer wins.
+ * waits for it, and the answer wins. Who waits for a lookup that has gone with another loop asks
+ * again.
  */
 #include "resolve_int.h"
 
@@ -76,14 +77,15 @@ static void asker_free(struct ouro__asker *asker)
     ouro__release(asker);
 }
 
-static void told(struct ouro__job *job)
+static void settle_told(struct ouro__asker *asker)
 {
-    struct ouro__asker *asker = OURO__CONTAINER(job, struct ouro__asker, post.job);
     const struct ouro__answer *answer = asker->answer;
     ouro_future *f = asker->f;
     int rc = answer ? answer->rc : asker->rc;
     if (rc == 0) {
         settle(f, answer->items, answer->count, asker->port);
+    } else if (rc == -ESHUTDOWN && f->flags & OURO__CANCEL_ASKED) {
+        ouro__settle(f, OURO_CANCELLED, -ECANCELED);
     } else {
         ouro_future *why = ouro__failed_with(f->loop, rc, "cannot resolve %s", asker->place);
         ouro__settle_as(f, why);
@@ -92,12 +94,42 @@ static void told(struct ouro__job *job)
     asker_free(asker);
 }
 
+/* It stands in line from now on, where other threads write to it, or has its answer. */
+static void begin(struct ouro__asker *asker)
+{
+    asker->told = false;
+    asker->loop = ouro_loop_ref(asker->f->loop);
+    struct ouro__answer *answer = ouro__names_ask(asker);
+    if (answer) {
+        asker->answer = answer;
+        ouro_loop_unref(asker->loop);
+        settle_told(asker);
+    }
+}
+
+/* The lookup may have gone with the loop that began it, while ours goes on. */
+static bool has_to_ask_again(const struct ouro__asker *asker)
+{
+    const ouro_future *f = asker->f;
+    return asker->rc == -ESHUTDOWN && f->loop->phase < OURO__CLOSING &&
+           !(f->flags & OURO__CANCEL_ASKED);
+}
+
+static void told(struct ouro__job *job)
+{
+    struct ouro__asker *asker = OURO__CONTAINER(job, struct ouro__asker, post.job);
+    if (has_to_ask_again(asker))
+        begin(asker);
+    else
+        settle_told(asker);
+}
+
 static void drop_told(struct ouro__post *post, bool quietly)
 {
     if (quietly)
         asker_free(OURO__CONTAINER(post, struct ouro__asker, post));
     else
-        told(&post->job);
+        settle_told(OURO__CONTAINER(post, struct ouro__asker, post));
 }
 
 static ouro_future *resolve_cancel(ouro_future *f)
@@ -125,17 +157,21 @@ static const struct ouro__kind resolve_kind = {
 
 /* ---- Asking ---------------------------------------------------------------------------------- */
 
-static struct ouro__asker *asker_new(ouro_loop *loop, const char *host, const char *service)
+/* @service: as it is shown; the question has it if it is a name. */
+static struct ouro__asker *asker_new(const struct ouro__question *question, const char *service)
 {
-    size_t size = strlen(host) + 1 + strlen(service) + 1;
-    struct ouro__asker *asker = ouro__alloc(sizeof(*asker) + size);
+    size_t host_size = strlen(question->host) + 1;
+    size_t place_size = host_size + strlen(service) + 1;
+    struct ouro__asker *asker = ouro__alloc(sizeof(*asker) + place_size + host_size);
     if (!asker)
         return NULL;
     *asker = (struct ouro__asker){
         .post = {.job = {.run = told}, .drop = drop_told},
-        .loop = ouro_loop_ref(loop),
+        .question = *question,
     };
-    snprintf(asker->place, size, "%s%s%s", host, *service ? ":" : "", service);
+    snprintf(asker->place, place_size, "%s%s%s", question->host, *service ? ":" : "", service);
+    asker->question.host = memcpy(asker->place + place_size, question->host, host_size);
+    asker->question.service = *question->service ? asker->place + host_size : "";
     return asker;
 }
 
@@ -149,15 +185,6 @@ static struct ouro__ages ages_of(const ouro_resolve_options *opts)
     };
 }
 
-/* The answer was known. */
-static void settle_known(struct resolve *r, struct ouro__answer *answer)
-{
-    struct ouro__asker *asker = r->asker;
-    ouro_loop_unref(asker->loop);
-    asker->answer = answer;
-    told(&asker->post.job);
-}
-
 /* Ask for a name. @port: -1 if the service is one, too. */
 static ouro_future *ask(ouro_loop *loop, const struct ouro__question *question, int port,
                         const char *service, const ouro_resolve_options *opts)
@@ -165,16 +192,15 @@ static ouro_future *ask(ouro_loop *loop, const struct ouro__question *question, 
     struct resolve *r = ouro__future_new(loop, &resolve_kind);
     if (!r)
         return ouro__failed(-ENOMEM);
-    r->asker = asker_new(loop, question->host, service);
+    r->asker = asker_new(question, service);
     if (!r->asker) {
         ouro__future_discard(&r->f);
         return ouro__failed(-ENOMEM);
     }
     r->asker->f = &r->f;
     r->asker->port = port;
-    struct ouro__answer *answer = ouro__names_ask(question, ages_of(opts), r->asker);
-    if (answer)
-        settle_known(r, answer);
+    r->asker->ages = ages_of(opts);
+    begin(r->asker);
     return &r->f;
 }
 

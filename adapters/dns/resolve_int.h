@@ -20,6 +20,12 @@ struct ouro__question {
     ouro_family family;
 };
 
+/* How old an answer may be. 0: not to be used at all. */
+struct ouro__ages {
+    ouro_ns good;
+    ouro_ns bad;
+};
+
 /* What was learnt. Never changed once it can be seen by two; counted, since loops read it on
  * threads of their own. */
 struct ouro__answer {
@@ -38,23 +44,18 @@ struct ouro__asker {
     ouro_loop *loop;        /* a reference, which goes to whoever takes it out of the line */
     struct ouro__answer *answer; /* once told; a reference. NULL: rc says why */
     int rc;
-    ouro_future *f; /* to settle */
-    int port;       /* -1: the answer has it */
-    char place[];   /* host and service, for words */
-};
-
-/* How old an answer may be. 0: not to be used at all. */
-struct ouro__ages {
-    ouro_ns good;
-    ouro_ns bad;
+    ouro_future *f;                 /* to settle */
+    int port;                       /* -1: the answer has it */
+    struct ouro__question question; /* its texts are behind the place */
+    struct ouro__ages ages;
+    char place[]; /* host and service, for words */
 };
 
 /* ---- names.c --------------------------------------------------------------------------------- */
 
-/* The answer to @question if it is known and not older than @ages; a reference. NULL: @asker waits
- * for it from now on, and is told by its post in any case. */
-struct ouro__answer *ouro__names_ask(const struct ouro__question *question, struct ouro__ages ages,
-                                     struct ouro__asker *asker);
+/* The answer to the question of @asker, if it is known and young enough; a reference. NULL: @asker
+ * waits for it from now on, and is told by its post in any case. */
+struct ouro__answer *ouro__names_ask(struct ouro__asker *asker);
 
 /* Whether @asker could still be taken out of the line; if not, it is being told. */
 bool ouro__names_leave(struct ouro__asker *asker);

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The first program of README.md does what it says there: readme.sh README PREFIX BUILD
-# PREFIX has a static ouro. The three tasks sleep for two seconds at once.
+# The programs of README.md do what it says there: readme.sh README PREFIX BUILD
+# PREFIX has a static ouro. The first has three tasks that sleep for two seconds at once; the second
+# is a server, here at a port that the kernel chooses, which runs until it is interrupted.
 set -eu
 
 readme=$1
@@ -9,15 +10,28 @@ build=$3
 PKG_CONFIG_PATH=$2/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
 export PKG_CONFIG_PATH
 
+program() { # NUMBER NAME
+    awk -v number="$1" '
+        /^```c$/ { count++; inside = 1; next }
+        /^```$/ { inside = 0 }
+        inside && count == number' "$readme" | sed 's/":7000"/":0"/' >"$build/$2.c"
+    # What pkg-config says is words.
+    # shellcheck disable=SC2046
+    "$CC" -std=c11 -o "$build/$2" "$build/$2.c" $(pkg-config --static --cflags --libs ouro)
+}
+
 rm -rf "$build"
 mkdir -p "$build"
-awk '/^```c$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' "$readme" >"$build/program.c"
-# What pkg-config says is words.
-# shellcheck disable=SC2046
-"$CC" -std=c11 -o "$build/program" "$build/program.c" $(pkg-config --static --cflags --libs ouro)
+program 1 gather
+program 2 server
 
 start=$(date +%s)
-"$build/program"
+"$build/gather"
 seconds=$(($(date +%s) - start))
 echo "took $seconds s"
 [ "$seconds" -ge 1 ] && [ "$seconds" -le 4 ]
+
+status=0
+timeout -s INT 1 "$build/server" || status=$?
+echo "the server ended with $status; 124: by the signal"
+[ "$status" -eq 124 ]

@@ -11,7 +11,6 @@
  * descriptors that it had, no signal is blocked, and there is no child, dead or alive.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -23,6 +22,8 @@
 #include <sys/wait.h>
 
 #include <ouro/ouro.h>
+
+#include "descriptors.h"
 
 enum { LOOPS = 3, TASKS = 5, ROUNDS = 150, MUCH = 300000 };
 
@@ -211,24 +212,13 @@ static void *run_loop(void *number)
     return NULL;
 }
 
-static int count_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int n = 0;
-    must(dir != NULL);
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
-}
-
 int main(void)
 {
     static int numbers[LOOPS];
     pthread_t threads[LOOPS];
     for (size_t i = 0; i < MUCH; i++)
         text[i] = (char)(i * 2654435761u >> 24);
-    int fds = count_fds();
+    int fds = open_fds();
     for (int i = 0; i < LOOPS; i++) {
         numbers[i] = SIGRTMIN + i;
         must(pthread_create(&threads[i], NULL, run_loop, &numbers[i]) == 0);
@@ -236,6 +226,6 @@ int main(void)
     for (int i = 0; i < LOOPS; i++)
         must(pthread_join(threads[i], NULL) == 0);
     must(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
-    must(count_fds() == fds);
+    must(open_fds() == fds);
     return 0;
 }

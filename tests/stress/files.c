@@ -10,7 +10,6 @@
  * a timeout of the test.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -18,6 +17,8 @@
 #include <unistd.h>
 
 #include <ouro/ouro.h>
+
+#include "descriptors.h"
 
 #include "storm.h"
 
@@ -55,16 +56,6 @@ static const char *const folders[] = {"/var/tmp", "/dev/shm"};
 static void name_of(unsigned i, char name[64])
 {
     snprintf(name, 64, "%s/ouro-storm-%d-%u", folders[i % 2], (int)getpid(), i / 2);
-}
-
-static int count_fds(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    int n = 0;
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n;
 }
 
 /* A buffer that nobody uses, or NULL. */
@@ -344,7 +335,7 @@ static void run(bool on_fake)
     ouro_loop_stats s;
     if (on_fake)
         return; /* which has no files */
-    int before = count_fds();
+    int before = open_fds();
     state = seed;
     make_patterns();
     must(ouro_loop_new(&(ouro_loop_options){.debug = -1}, &loop) == 0);
@@ -360,7 +351,7 @@ static void run(bool on_fake)
     must(s.live_timers == 0);
     must(ouro_loop_close(loop) == 0);
     clean_up();
-    must(count_fds() == before);
+    must(open_fds() == before);
     printf("kernel, seed %llu: %llu operations came to something, %llu did not\n",
            (unsigned long long)seed, (unsigned long long)done, (unsigned long long)failed);
 }

@@ -103,7 +103,7 @@ static int64_t ask_around(void *arg)
     struct asker *a = arg;
     for (int i = 0; i < ASKS; i++) {
         ask(a, i);
-        if (next_of(a, 16) == 0)
+        if (next_of(a, 128) == 0)
             ouro_resolve_flush();
         if (next_of(a, 4) == 0)
             ouro_yield();
@@ -153,7 +153,10 @@ int main(void)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL); /* a thread is on its last steps */
     must(ouro_set_allocator(NULL) == 0);
     ouro_resolve_stats counts = ouro_resolve_counts();
+    printf("%d answers, %llu lookups, %llu hits, %llu joined, %llu abandoned\n", answered,
+           (unsigned long long)counts.lookups, (unsigned long long)counts.hits,
+           (unsigned long long)counts.joined, (unsigned long long)counts.abandoned);
+    fflush(stdout);
     must(answered > 0 && counts.hits > 0 && counts.joined > 0 && counts.abandoned > 0);
-    printf("%d answers, %llu lookups\n", answered, (unsigned long long)counts.lookups);
     return 0;
 }

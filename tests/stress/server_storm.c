@@ -14,7 +14,6 @@
  * Exits with 0, or prints what went wrong and exits with 1.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -27,6 +26,8 @@
 #include <unistd.h>
 
 #include <ouro/ouro.h>
+
+#include "descriptors.h"
 
 enum { WORKERS = 3, CROWD = 3, ROUNDS = 12, CALLS = 300 };
 
@@ -62,17 +63,6 @@ static uint64_t next(uint64_t *seed)
 static unsigned pick(uint64_t *seed, unsigned n)
 {
     return (unsigned)(next(seed) >> 20) % n;
-}
-
-static unsigned count_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned n = 0;
-    must(dir != NULL);
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
 }
 
 /* ---- The server ------------------------------------------------------------------------------ */
@@ -181,12 +171,12 @@ static void weather(unsigned round)
         .ret_stats = &stats,
     };
     const char *where = round % 4 == 3 ? "unix:@ouro-server-storm" : "127.0.0.1:0";
-    unsigned fds = count_fds();
+    int fds = open_fds();
     int64_t rc = ouro_serve_workers(WORKERS, where, handle, &storm, &opts);
     for (int i = 0; i < CROWD; i++)
         must(pthread_join(storm.crowd[i], NULL) == 0);
     must(rc == 0);
-    must(count_fds() == fds);
+    must(open_fds() == fds);
     must(storm.begun == storm.ended);
     must((uint64_t)storm.begun <= stats.accepted); /* some were cancelled before they began */
     must((uint64_t)storm.failed == stats.errors);

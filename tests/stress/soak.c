@@ -13,7 +13,6 @@
  * descriptors.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -25,6 +24,8 @@
 #include <unistd.h>
 
 #include <ouro/ouro.h>
+
+#include "descriptors.h"
 
 #include "storm.h"
 
@@ -59,17 +60,6 @@ static void *count_resize(void *ptr, size_t size, void *arg)
     if (p)
         atomic_fetch_add(&in_use, (long)malloc_usable_size(p) - before);
     return p;
-}
-
-static int descriptors(void)
-{
-    int n = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    must(dir);
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
 }
 
 /* ---- Clients --------------------------------------------------------------------------------- */
@@ -265,13 +255,12 @@ static int64_t soak(void *arg)
         until_quiet(server);
         long used = atomic_load(&in_use);
         printf("round %d: %llu conversations, %llu broken off; %ld bytes, %d descriptors\n", i + 1,
-               (unsigned long long)conversations, (unsigned long long)broken_off, used,
-               descriptors());
+               (unsigned long long)conversations, (unsigned long long)broken_off, used, open_fds());
         must(i < WARM_UP || used <= most);
-        must(i < WARM_UP || descriptors() <= fds);
+        must(i < WARM_UP || open_fds() <= fds);
         if (i < WARM_UP) {
             most = used > most ? used : most;
-            fds = descriptors() > fds ? descriptors() : fds;
+            fds = open_fds() > fds ? open_fds() : fds;
         }
     }
     must(ouro_server_stop(server, OURO_SEC(5)) == 1);
@@ -286,10 +275,10 @@ int main(int argc, char **argv)
     ouro_allocator counted = {count_alloc, count_resize, count_release, NULL};
     state = seed = 42;
     must(ouro_set_allocator(&counted) == 0);
-    int before = descriptors();
+    int before = open_fds();
     must(ouro_run(soak, &length, NULL) == 0);
     must(ouro_set_allocator(NULL) == 0);
-    must(descriptors() == before);
+    must(open_fds() == before);
     must(atomic_load(&in_use) == 0);
     printf("%llu conversations, and nothing is left\n", (unsigned long long)conversations);
     return 0;

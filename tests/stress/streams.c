@@ -25,6 +25,7 @@
 
 #include <ouro/ouro.h>
 
+#include "descriptors.h"
 #include "storm.h"
 
 enum { LINES = 24, MOST = 20000, PIECE = 4000 };
@@ -204,20 +205,6 @@ static int64_t read_all(void *arg)
 
 /* ---- Rounds ---------------------------------------------------------------------------------- */
 
-static void tcp_pair(int ends[2])
-{
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t size = sizeof addr;
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    must(bind(listener, (struct sockaddr *)&addr, size) == 0 && listen(listener, 1) == 0);
-    must(getsockname(listener, (struct sockaddr *)&addr, &size) == 0);
-    ends[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    must(connect(ends[1], (struct sockaddr *)&addr, size) == 0);
-    ends[0] = accept(listener, NULL, NULL);
-    close(listener);
-    must(fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0);
-}
-
 static void open_line(struct line *l)
 {
     const ouro_stream_options opts = {.no_read_ahead = pick(4) == 0};
@@ -227,7 +214,8 @@ static void open_line(struct line *l)
         must(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
         break;
     case 1:
-        tcp_pair(ends);
+        tcp_ends(ends);
+        must(fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0);
         break;
     default:
         must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);

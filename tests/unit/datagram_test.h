@@ -6,6 +6,7 @@
  * What tests of messages share: sockets on the loopback, and a look at what has come.
  */
 
+#include "descriptors.h"
 #include "harness.h"
 
 #include <errno.h>
@@ -92,14 +93,6 @@ static inline ouro_datagram_stats stats_of(const ouro_datagram *d)
     ouro_datagram_stats s;
     check_eq(ouro_datagram_stats_get(d, &s), 0);
     return s;
-}
-
-static inline unsigned open_fds(void)
-{
-    unsigned n = 0;
-    for (int fd = 0; fd < 4096; fd++)
-        n += fcntl(fd, F_GETFD) >= 0;
-    return n;
 }
 
 /* Messages that a task waits for, to be looked at while it does. */

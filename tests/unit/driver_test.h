@@ -7,10 +7,10 @@
  * descriptors.
  */
 
+#include "descriptors.h"
 #include "driver.h"
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -21,19 +21,9 @@
 static struct ouro__driver *d; /* of the running test, which is a process of its own */
 static int fds_before;
 
-static inline int count_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int n = 0;
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
-}
-
 static inline void open_driver(unsigned entries, uint64_t spin)
 {
-    fds_before = count_fds();
+    fds_before = open_fds();
     struct ouro__kernel_options options = {
         .entries = entries,
         .spin = spin,
@@ -51,7 +41,7 @@ static inline void close_driver(void)
     d->ops->close(d);
     d->ops->wake(d); /* still allowed */
     d->ops->free(d);
-    cr_assert_eq(count_fds(), fds_before);
+    cr_assert_eq(open_fds(), fds_before);
 }
 
 static inline bool try_nop(uint64_t user_data)

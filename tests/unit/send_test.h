@@ -6,6 +6,7 @@
  * A stream that sends, and a peer that the test reads with plain recv(2).
  */
 
+#include "descriptors.h"
 #include "harness.h"
 
 #include <arpa/inet.h>
@@ -24,31 +25,17 @@ enum peer { UNIX_PEER, TCP_PEER };
 static ouro_stream *out; /* of the running test, which is a process of its own */
 static int peer;
 
-static inline void tcp_pair(int fds[2])
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(address);
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    check_eq(bind(listener, (struct sockaddr *)&address, size), 0);
-    check_eq(listen(listener, 1), 0);
-    check_eq(getsockname(listener, (struct sockaddr *)&address, &size), 0);
-    fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    check_eq(connect(fds[0], (struct sockaddr *)&address, size), 0);
-    fds[1] = accept(listener, NULL, NULL);
-    check(fds[1] >= 0);
-    setsockopt(fds[0], IPPROTO_TCP, TCP_CONGESTION, "cubic", 5);
-    close(listener);
-}
-
 /* `out` and `peer`; a small buffer has the kernel take only some KiB at a time. */
 static inline void connect_out(enum peer kind, const ouro_stream_options *opts, bool small)
 {
     int fds[2];
     int size = kind == TCP_PEER ? 128 * 1024 : 8192; /* a tiny window would be slow */
-    if (kind == TCP_PEER)
-        tcp_pair(fds);
-    else
+    if (kind == TCP_PEER) {
+        tcp_ends(fds);
+        setsockopt(fds[0], IPPROTO_TCP, TCP_CONGESTION, "cubic", 5);
+    } else {
         check_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    }
     if (small) {
         setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
         setsockopt(fds[1], SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));

@@ -7,9 +7,9 @@
  * descriptors.
  */
 
+#include "descriptors.h"
 #include "harness.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,17 +113,6 @@ static inline void expect_stream(ouro_stream *s, int client)
     check(are_connected(s, client));
     ouro_stream_free(s);
     close(client);
-}
-
-static inline unsigned open_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned n = 0;
-    check(dir != NULL);
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
 }
 
 #endif

@@ -7,6 +7,7 @@
  * blocks.
  */
 
+#include "descriptors.h"
 #include "harness.h"
 
 #include <errno.h>
@@ -35,21 +36,13 @@ static inline ouro_stream *pair(int *ret_peer)
 /* The same over TCP, by the loopback device. */
 static inline ouro_stream *tcp_pair(int *ret_peer)
 {
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t size = sizeof addr;
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    check_eq(bind(listener, (struct sockaddr *)&addr, size), 0);
-    check_eq(listen(listener, 1), 0);
-    check_eq(getsockname(listener, (struct sockaddr *)&addr, &size), 0);
-    *ret_peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    check_eq(connect(*ret_peer, (struct sockaddr *)&addr, size), 0);
-    int fd = accept(listener, NULL, NULL);
-    check(fd >= 0);
-    close(listener);
     const int yes = 1;
-    check_eq(setsockopt(*ret_peer, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes), 0);
+    int ends[2];
     ouro_stream *s = NULL;
-    check_eq(ouro_stream_new(fd, NULL, &s), 0);
+    tcp_ends(ends);
+    check_eq(setsockopt(ends[0], IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes), 0);
+    check_eq(ouro_stream_new(ends[1], NULL, &s), 0);
+    *ret_peer = ends[0];
     return s;
 }
 

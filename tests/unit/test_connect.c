@@ -6,6 +6,7 @@
  * A peer is silent when the queue of its listener is full: then it leaves a SYN unanswered.
  */
 #define _GNU_SOURCE
+#include "descriptors.h"
 #include "harness.h"
 
 #include <arpa/inet.h>
@@ -593,14 +594,6 @@ static void accept_all(int listener)
         close(fd);
     }
     check_eq(errno, EAGAIN);
-}
-
-static int open_fds(void)
-{
-    int n = 0;
-    for (int fd = 0; fd < 1024; fd++)
-        n += fcntl(fd, F_GETFD) >= 0;
-    return n;
 }
 
 /* Ten thousand rounds, of which some are cancelled at once, some in a later turn, some never. */

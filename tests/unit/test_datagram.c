@@ -350,7 +350,7 @@ static int64_t without_buffer_rings(void *unused)
     all_buffers_lent(&(ouro_datagram_options){.buffers = 4, .no_gro = 1});
     t = open_pair(SOCK_SEQPACKET, NULL);
     int fd = 0;
-    unsigned before = open_fds();
+    int before = open_fds();
     check_eq(ouro_await(ouro_datagram_send_fds(t.from, "x", 1, &fd, 1, NULL)), 1);
     check_eq(ouro_await(ouro_datagram_send_fds(t.from, "y", 1, &fd, 1, NULL)), 1);
     check_eq(ouro_await(ouro_datagram_next(t.to, &m, 1)), 1);

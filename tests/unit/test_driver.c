@@ -452,7 +452,7 @@ WakeTest(driver, closes_with_its_own_read_in_flight_and_what_was_not_submitted_i
     close(p[0]);
     close(p[1]);
     d->ops->free(d);
-    cr_assert_eq(count_fds(), fds_before);
+    cr_assert_eq(open_fds(), fds_before);
 }
 
 WakeTest(driver, closes_over_a_full_completion_queue_and_reads_in_flight)
@@ -472,7 +472,7 @@ WakeTest(driver, closes_over_a_full_completion_queue_and_reads_in_flight)
     close(p[0]);
     close(p[1]);
     d->ops->free(d);
-    cr_assert_eq(count_fds(), fds_before);
+    cr_assert_eq(open_fds(), fds_before);
 }
 
 static void *wake_for_a_while(void *stop)
@@ -498,7 +498,7 @@ WakeTest(driver, wakes_may_race_with_close)
     __atomic_store_n(&stop, true, __ATOMIC_RELEASE);
     pthread_join(thread, NULL);
     d->ops->free(d);
-    cr_assert_eq(count_fds(), fds_before);
+    cr_assert_eq(open_fds(), fds_before);
 }
 
 /* The ring's number is another ring's by then, which must not be told. */
@@ -517,7 +517,7 @@ WakeTest(driver, wake_after_close_reaches_nobody)
         io_uring_queue_exit(&strangers[i]);
     }
     d->ops->free(d);
-    cr_assert_eq(count_fds(), fds_before);
+    cr_assert_eq(open_fds(), fds_before);
 }
 
 Test(driver, close_fd_closes)
@@ -545,7 +545,7 @@ WakeTest(driver, child_of_a_fork_lets_go_without_disturbing_the_parent)
         close(p[1]);
         d->ops->close_in_child(d);
         d->ops->free(d);
-        _exit(count_fds() == fds_before ? 0 : 1);
+        _exit(open_fds() == fds_before ? 0 : 1);
     }
     int status;
     cr_assert_eq(waitpid(pid, &status, 0), pid);
@@ -572,18 +572,18 @@ static void *have_none(size_t size)
 
 Test(driver, no_memory_is_enomem_and_nothing_stays)
 {
-    int fds = count_fds();
+    int fds = open_fds();
     struct ouro__kernel_options options = {.entries = 8, .alloc = have_none, .release = free};
     struct ouro__driver *none = NULL;
     cr_assert_eq(ouro__kernel_driver_new(&options, &none), -ENOMEM);
     cr_assert_null(none);
-    cr_assert_eq(count_fds(), fds);
+    cr_assert_eq(open_fds(), fds);
 }
 
 Test(driver, no_descriptors_is_emfile_and_nothing_stays)
 {
     /* Room for none, then for the eventfd alone. */
-    int fds = count_fds();
+    int fds = open_fds();
     int next_fd = dup(0);
     close(next_fd);
     for (int room = 0; room < 2; room++) {
@@ -594,6 +594,6 @@ Test(driver, no_descriptors_is_emfile_and_nothing_stays)
         cr_assert_eq(ouro__kernel_driver_new(&options, &none), -EMFILE);
         limit.rlim_cur = 1000;
         cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-        cr_assert_eq(count_fds(), fds);
+        cr_assert_eq(open_fds(), fds);
     }
 }

@@ -298,7 +298,7 @@ KernelTest(listener, one_that_comes_back_to_a_closed_listener_is_closed)
 KernelTest(listener, a_thousand_times_ten_rounds_raced_with_a_cancel_leave_the_descriptors_alone)
 {
     ouro_listener *l = listen_here();
-    unsigned before = open_fds();
+    int before = open_fds();
     uint64_t served = 0, random = 7;
     for (int i = 0; i < 10000; i++) {
         ouro_future *f = ouro_listener_accept(l);

@@ -304,7 +304,7 @@ Test(listener, without_memory_there_is_no_listener_and_no_descriptor_is_left)
     grants = -1;
     begin_kernel();
     unlink("test_listener_memory.sock");
-    unsigned before = open_fds();
+    int before = open_fds();
     ouro_listener *l = NULL;
     int rc = -1;
     for (int i = 0; rc < 0; i++) {

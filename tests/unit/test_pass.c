@@ -58,7 +58,7 @@ static void pass_with(struct two t)
 
 KernelTest(pass, descriptors_come_with_a_message_and_those_not_kept_are_closed)
 {
-    unsigned before = open_fds();
+    int before = open_fds();
     pass_with(open_pair(SOCK_DGRAM, NULL));
     pass_with(open_pair(SOCK_SEQPACKET, NULL));
     pass_with(
@@ -76,7 +76,7 @@ KernelTest(pass, as_many_as_a_message_can_carry_come_whole)
     char buf[8];
     for (int i = 0; i <= OURO_FDS_MAX; i++)
         fds[i] = dup(0);
-    unsigned before = open_fds();
+    int before = open_fds();
     check_eq(ouro_await(ouro_datagram_send_fds(t.from, "", 0, fds, OURO_FDS_MAX, NULL)), 0);
     check_eq(ouro_await(ouro_datagram_receive(t.to, buf, sizeof buf, &m)), 0);
     check_eq(m.fd_count, OURO_FDS_MAX);
@@ -98,7 +98,7 @@ KernelTest(pass, descriptors_of_a_message_that_is_cut_off_or_not_wanted_do_not_l
     char buf[2];
     ouro_message m;
     open_pipes(fds, 1);
-    unsigned before = open_fds();
+    int before = open_fds();
     check_eq(ouro_await(ouro_datagram_send_fds(t.from, "long", 4, fds, 2, NULL)), 4);
     check_eq(ouro_await(ouro_datagram_receive(t.to, buf, sizeof buf, NULL)), 2);
     check_eq(open_fds(), before);
@@ -116,7 +116,7 @@ KernelTest(pass, descriptors_of_a_message_that_is_cut_off_or_not_wanted_do_not_l
 
 KernelTest(pass, descriptors_that_nobody_reads_or_keeps_are_closed_with_the_socket)
 {
-    unsigned before = open_fds();
+    int before = open_fds();
     struct two t = open_pair(SOCK_SEQPACKET, NULL);
     int fds[2];
     ouro_message m;
@@ -176,7 +176,7 @@ KernelTest(pass, what_cannot_be_passed_is_refused)
 /* 10^4 descriptors, their sends and receives cancelled at all times. */
 KernelTest(pass, a_storm_of_descriptors_and_cancels_leaves_none_behind)
 {
-    unsigned before = open_fds();
+    int before = open_fds();
     struct two t = open_pair(SOCK_SEQPACKET, &(ouro_datagram_options){.message_size = 64});
     uint64_t random = 42;
     int fds[2], passed = 0;
@@ -284,7 +284,7 @@ KernelTest(pass, a_stream_brings_bytes_alone_and_its_end)
 
 KernelTest(pass, a_pass_over_a_stream_ends_by_cancel_and_by_close_and_leaks_nothing)
 {
-    unsigned before = open_fds();
+    int before = open_fds();
     struct streams s = open_streams();
     char buf[16];
     int fd = 0;
@@ -391,7 +391,7 @@ KernelTest(pass, a_stream_that_cannot_pass_descriptors_says_so)
 
 KernelTest(pass, a_storm_over_a_stream_leaves_none_behind)
 {
-    unsigned before = open_fds();
+    int before = open_fds();
     struct streams s = open_streams();
     uint64_t random = 7;
     char buf[2];

@@ -281,6 +281,66 @@ Test(resolve, loops_of_several_threads_share_a_lookup_and_its_answer)
     check_eq(ouro_resolve_flush(), 1);
 }
 
+/* As many lookups as the lane has threads, and one that has to wait for one of them. */
+static int64_t ask_five(void *arg)
+{
+    static const char *const hosts[] = {"a.example", "b.example", "c.example", "d.example"};
+    (void)arg;
+    for (int i = 0; i < 4; i++)
+        ouro_unref(ouro_resolve(hosts[i], "80", NULL));
+    await_calls(4);
+    ouro_unref(ouro_resolve("example.org", "80", NULL));
+    while (ouro_resolve_counts().joined < 1)
+        check_eq(ouro_await(ouro_sleep(OURO_MS(1))), 0);
+    return 0;
+}
+
+static void *ask_five_and_leave(void *arg)
+{
+    check_eq(ouro_run(ask_five, arg, NULL), 0);
+    return NULL;
+}
+
+/* Waits for a lookup that another loop has begun, and that is dropped when that loop closes, since
+ * this one has not used the lane so far. */
+static ouro_future *join_dropped_lookup(void)
+{
+    pthread_t thread;
+    use_stuck();
+    check_eq(pthread_create(&thread, NULL, ask_five_and_leave, NULL), 0);
+    while (ouro_resolve_counts().under_way < 5)
+        check_eq(ouro_await(ouro_sleep(OURO_MS(1))), 0);
+    ouro_future *f = ouro_resolve("example.org", "443", NULL);
+    check_eq(ouro_resolve_counts().joined, 1);
+    check_eq(pthread_join(thread, NULL), 0);
+    check_eq(ouro_resolve_counts().under_way, 4);
+    check_eq(ouro_future_state(f), OURO_PENDING);
+    return f;
+}
+
+KernelTest(resolve, a_lookup_that_goes_with_its_loop_is_made_again_for_who_joined_it)
+{
+    ouro_future *f = join_dropped_lookup();
+    let_go();
+    check_text(text_of(f), "192.0.2.7:443");
+    await_quiet();
+    check_eq(calls, 5);
+    ouro_resolve_flush();
+    return 0;
+}
+
+KernelTest(resolve, a_lookup_that_goes_with_its_loop_is_not_made_again_for_who_was_cancelled)
+{
+    ouro_future *f = join_dropped_lookup();
+    ouro_cancel(f);
+    check_eq(ouro_await(f), -OURO_ECHILDCANCELLED);
+    let_go();
+    await_quiet();
+    check_eq(calls, 4);
+    ouro_resolve_flush();
+    return 0;
+}
+
 /* ---- What is known --------------------------------------------------------------------------- */
 
 KernelTest(resolve, an_answer_is_kept_until_it_is_too_old_for_who_asks)

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE 1
 
+#include "descriptors.h"
 #include "setup.h"
 
 #include "driver.h"
@@ -14,7 +15,6 @@
 #include "refuse.h"
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,16 +25,6 @@
     (IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | \
      IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP |            \
      IORING_SETUP_CQSIZE)
-
-static int count_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int n = 0;
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
-}
 
 /* ---- The ladder, on kernels that exist only here --------------------------------------------- */
 
@@ -201,7 +191,7 @@ Test(ring_setup, sizes_out_of_range_are_brought_into_it)
 
 Test(ring_setup, real_ring_has_what_linux_6_1_gives)
 {
-    int fds = count_fds();
+    int fds = open_fds();
     struct io_uring ring;
     cr_assert_eq(ouro__ring_open(64, &ring, &report), 0);
     cr_assert_eq(report.dropped, 0);
@@ -219,7 +209,7 @@ Test(ring_setup, real_ring_has_what_linux_6_1_gives)
     cr_assert_eq(limits[0], 2 * (unsigned)sysconf(_SC_NPROCESSORS_ONLN));
     cr_assert_eq(limits[1], 64);
     io_uring_queue_exit(&ring);
-    cr_assert_eq(count_fds(), fds);
+    cr_assert_eq(open_fds(), fds);
 }
 
 Test(ring_setup, real_ring_takes_messages_unless_they_are_refused)
@@ -260,7 +250,7 @@ Test(ring_setup, operations_are_those_the_kernel_lists)
 
 Test(ring_setup, probe_tells_features_and_leaves_nothing)
 {
-    int fds = count_fds();
+    int fds = open_fds();
     struct ouro__probe p;
     cr_assert_eq(ouro__probe(64, &p), 0);
     cr_assert_eq(p.ring.sq_entries, 64);
@@ -274,7 +264,7 @@ Test(ring_setup, probe_tells_features_and_leaves_nothing)
         if (strcmp(f->name, "msg_ring") == 0)
             cr_assert(p.has[i], "in every kernel that we run on");
     }
-    cr_assert_eq(count_fds(), fds);
+    cr_assert_eq(open_fds(), fds);
 }
 
 /* ---- Refusal, for real ----------------------------------------------------------------------- */
@@ -286,10 +276,10 @@ static char why[1024];
 static int open_driver(unsigned entries)
 {
     struct ouro__kernel_options options = {.entries = entries, .alloc = malloc, .release = free};
-    int fds = count_fds();
+    int fds = open_fds();
     int rc = ouro__kernel_driver_new(&options, &d);
     if (rc < 0)
-        cr_assert_eq(count_fds(), fds);
+        cr_assert_eq(open_fds(), fds);
     ouro__ring_explain(rc, why, sizeof why);
     return rc;
 }
@@ -342,11 +332,11 @@ Test(ring_setup, enomem_for_any_ring_is_told_with_the_limit)
 
 Test(ring_setup, a_kernel_that_cannot_list_its_operations_is_too_old)
 {
-    int fds = count_fds();
+    int fds = open_fds();
     struct io_uring ring;
     refuse(SYS_io_uring_register, EINVAL, 0);
     cr_assert_eq(ouro__ring_open(8, &ring, &report), -EOPNOTSUPP);
-    cr_assert_eq(count_fds(), fds);
+    cr_assert_eq(open_fds(), fds);
     cr_assert_eq(open_driver(64), -EOPNOTSUPP);
     assert_says("6.1");
 }
@@ -359,7 +349,7 @@ Test(ring_setup, refused_registration_is_a_refusal)
 
 Test(ring_setup, refused_enter_is_fatal_and_what_the_kernel_holds_is_leaked)
 {
-    int fds = count_fds();
+    int fds = open_fds();
     cr_assert_eq(open_driver(8), 0);
     cr_assert_eq(d->ops->submit(d, 0), 0); /* the driver's READ is with the kernel now */
     refuse(SYS_io_uring_enter, EPERM, 0);
@@ -367,19 +357,19 @@ Test(ring_setup, refused_enter_is_fatal_and_what_the_kernel_holds_is_leaked)
     cr_assert_eq(d->ops->submit(d, 0), -EPERM);
     d->ops->close(d);
     d->ops->free(d);
-    cr_assert_eq(count_fds(), fds + 1, "the eventfd stays open: its READ did not come back");
+    cr_assert_eq(open_fds(), fds + 1, "the eventfd stays open: its READ did not come back");
     cr_assert_not_null(d->ops, "and the memory stays");
 }
 
 Test(ring_setup, refused_enter_from_the_first_leaves_nothing)
 {
-    int fds = count_fds();
+    int fds = open_fds();
     cr_assert_eq(open_driver(8), 0);
     refuse(SYS_io_uring_enter, EPERM, 0);
     cr_assert_eq(d->ops->submit(d, 0), -EPERM);
     d->ops->close(d);
     d->ops->free(d);
-    cr_assert_eq(count_fds(), fds, "the READ was queued, but the kernel has never seen it");
+    cr_assert_eq(open_fds(), fds, "the READ was queued, but the kernel has never seen it");
 }
 
 Test(ring_setup, machine_is_seen_as_it_is)

@@ -257,7 +257,7 @@ Test(server_workers, none_runs_when_one_socket_cannot_be_had)
     check_eq(listen(fd, 1), 0);
     check_eq(ouro_sockopt_address(fd, &a), 0);
     ouro_address_print(&a, where, sizeof where);
-    unsigned before = open_fds();
+    int before = open_fds();
     check_eq(ouro_serve_workers(WORKERS, where, tell_worker, NULL, NULL), -EADDRINUSE);
     check_eq(ouro_serve_workers(WORKERS, "unix:/no/such/folder", tell_worker, NULL, NULL), -ENOENT);
     check_eq(open_fds(), before);

@@ -168,7 +168,7 @@ KernelTest(stream_connect, raced_with_a_cancel_no_descriptor_is_left)
     ouro_listener *l = listen_here();
     uint64_t random = 11;
     place_of(l, where);
-    unsigned before = open_fds();
+    int before = open_fds();
     int connected = 0;
     for (int i = 0; i < 1000; i++) {
         ouro_future *f = ouro_stream_connect(where, NULL);
@@ -199,7 +199,7 @@ Test(stream_connect, without_memory_nothing_is_left)
     begin_kernel();
     ouro_listener *l = listen_here();
     place_of(l, where);
-    unsigned before = open_fds();
+    int before = open_fds();
     int64_t n = -1;
     for (int i = 0; n < 0; i++) {
         check(i < 200);
