@@ -426,11 +426,16 @@ Test(stream_ends, a_loop_runs_until_what_was_freed_is_closed)
 
 Test(stream_ends, or_is_closed_itself)
 {
-    ouro_stream *s;
+    int peer;
+    char c;
     begin_kernel();
-    check_eq(run_main(leave_one_open, &s), 0);
+    ouro_stream *s = pair(&peer);
+    ouro_future *f = ouro_timeout(ouro_stream_read(s, &c, 1), OURO_MS(1));
+    check_eq(ouro_loop_run_until(ouro_loop_current(), f), -ETIMEDOUT);
     ouro_stream_free(s);
     check_eq(ouro_loop_close(ouro_loop_current()), 0);
+    check_eq(recv(peer, &c, 1, MSG_DONTWAIT), 0);
+    close(peer);
     end_closed();
 }
 

@@ -78,9 +78,12 @@ enum ouro__route {
 /* The same for a direct transfer, which copies nothing. */
 #define OURO__DIRECT_SLICE ((size_t)4 << 20)
 
-/* Whether the file system that @fd, which may be an O_PATH, is on, answers at once about a file that
- * it has in memory; @st: what it says of itself, STATX_MNT_ID_UNIQUE asked for. */
+/* Whether the file system that @fd, which may be an O_PATH, is on, answers at once about a file
+ * that it has in memory; @st: what it says of itself, STATX_MNT_ID_UNIQUE asked for. */
 bool ouro__answers_at_once(struct ouro__files *files, int fd, const struct statx *st);
+
+/* What it is, found out when it is asked for first. */
+enum ouro__file_kind ouro__route_kind(ouro_file *file);
 
 /* How to do it: what is small enough, on @file, now. */
 enum ouro__route ouro__route_read(ouro_file *file);
@@ -128,6 +131,7 @@ struct ouro_file {
     bool through;      /* O_DSYNC, O_SYNC: a write waits for the disk */
     bool no_nowait;    /* RWF_NOWAIT is not known there */
     bool locked[2];    /* by a lock on a range, on the whole */
+    bool blocks_sigpipe;
     int close_result;
     int64_t written;           /* bytes, through this handle */
     int64_t cursor;            /* of appends; -1: not asked yet */
@@ -144,8 +148,8 @@ int ouro__file_check(const ouro_file *file, ouro_loop **ret_loop);
 ouro_file *ouro__file_ref(ouro_file *file);
 void ouro__file_unref(ouro_file *file);
 
-/* Keep the descriptor of @file open for something that is not among its works, and so is not stopped
- * when it is closed. */
+/* Keep the descriptor of @file open for something that is not among its works, and so is not
+ * stopped when it is closed. */
 ouro_file *ouro__file_pin(ouro_file *file);
 void ouro__file_unpin(ouro_file *file);
 

@@ -2,11 +2,11 @@
 /*
  * Reads and writes.
  *
- * Happy path: what is to be moved is cut in slices; each goes on the spot where that cannot wait for
- * long (see route.c), and through the ring otherwise. A transfer that is done within the call has
- * settled when it returns. When a turn has spent its time on plain calls, the next slice is a job
- * of the next turn, so that a read of a gigabyte from the cache holds nobody up. Appends stand in
- * the line of their handle, and the first of them is at work.
+ * Happy path: what is to be moved is cut in slices; each goes on the spot where that cannot wait
+ * for long (see route.c), and through the ring otherwise. A transfer that is done within the call
+ * has settled when it returns. When a turn has spent its time on plain calls, the next slice is a
+ * job of the next turn, so that a read of a gigabyte from the cache holds nobody up. Appends stand
+ * in the line of their handle, and the first of them is at work.
  *
  * A read ends at the first slice that brings nothing: that is the end of the file. A read for a
  * stream is over with its first bytes. A write goes on until all is written.
@@ -15,7 +15,9 @@
  * has brought something that is its result, and the error comes with the next one.
  */
 #include "file_int.h"
+#include "signals_int.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -319,7 +321,8 @@ static int64_t seek_end(struct ouro__chore *c)
     int64_t n = lseek(c->fd, 0, SEEK_END);
     if (n >= 0)
         return n;
-    return errno == ESPIPE ? 0 : -errno; /* a pipe does not care where */
+    /* A pipe does not care where, and a folder has no end: the write will say the rest. */
+    return errno == ESPIPE || errno == EINVAL ? 0 : -errno;
 }
 
 /* Where the file ends: asked once, and of a file system that has to ask somebody else, in a thread.
@@ -405,6 +408,15 @@ static int check(const ouro_file *file, const struct wish *w, ouro_loop **ret_lo
     return 0;
 }
 
+/* Who writes to a pipe that nobody reads is told by its result, and not killed. */
+static void mind_sigpipe(ouro_file *file)
+{
+    if (file->blocks_sigpipe || ouro__route_kind(file) != OURO__FILE_STREAM)
+        return;
+    ouro__signal_block(SIGPIPE);
+    file->blocks_sigpipe = true;
+}
+
 static ouro_future *start(ouro_file *file, const struct wish *w)
 {
     ouro_loop *loop;
@@ -415,6 +427,8 @@ static ouro_future *start(ouro_file *file, const struct wish *w)
     struct transfer *t = ouro__work_new(loop, &transfer_kind, file);
     if (!t)
         return ouro__failed(-ENOMEM);
+    if (w->what == WRITE)
+        mind_sigpipe(file);
     t->job = (struct ouro__job){.run = resume};
     t->one = w->iov[0];
     t->iov = w->is_array ? w->iov : &t->one;

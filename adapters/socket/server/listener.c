@@ -486,7 +486,10 @@ static int examine(int fd)
 int ouro_listener_from_fd(int fd, const ouro_listener_options *opts, ouro_listener **ret_listener)
 {
     struct ouro__listening listening = {.fd = fd};
-    int rc = ret_listener ? examine(fd) : -EINVAL;
+    ouro_loop *loop;
+    int rc = ret_listener ? ouro__loop_for_wait(&loop) : -EINVAL;
+    if (rc == 0)
+        rc = examine(fd);
     if (rc == 0)
         rc = ouro_sockopt_address(fd, &listening.address);
     return rc < 0 ? rc : ouro__listener_make(&listening, opts, ret_listener);

@@ -98,8 +98,8 @@ static void drop_queue(struct ouro__incoming *in)
     in->unread = 0;
 }
 
-/* Where to put what comes: behind what there is, or in a new buffer. OURO__NO_BUFFER: there is none,
- * or for a stream that has bytes no memory. */
+/* Where to put what comes: behind what there is, or in a new buffer. OURO__NO_BUFFER: there is
+ * none, or for a stream that has bytes no memory. */
 static uint16_t place(struct ouro__incoming *in)
 {
     struct ouro__buffers *b = in->buffers;

@@ -129,13 +129,21 @@ static const struct ouro__kind copying_kind = {
     .part = copying_part,
 };
 
+/* 0, or why there can be no copy between them. */
+static int check_both(const ouro_stream *from, const ouro_stream *to)
+{
+    if (from == to)
+        return -EINVAL;
+    int rc = ouro__stream_check(from);
+    return rc < 0 ? rc : ouro__stream_check(to);
+}
+
 static ouro_future *copy(ouro_stream *from, ouro_stream *to, unsigned flags)
 {
-    ouro_loop *loop;
-    int rc = from && to && from != to ? ouro__loop_for_wait(&loop) : -EINVAL;
+    int rc = check_both(from, to);
     if (rc < 0)
         return ouro__failed(rc);
-    struct copying *c = ouro__future_new(loop, &copying_kind);
+    struct copying *c = ouro__future_new(from->loop, &copying_kind);
     if (!c)
         return ouro__failed(-ENOMEM);
     c->f.flags |= (uint16_t)flags;
@@ -156,6 +164,9 @@ ouro_future *ouro_stream_copy(ouro_stream *from, ouro_stream *to)
 
 ouro_future *ouro_stream_relay(ouro_stream *a, ouro_stream *b)
 {
+    int rc = check_both(a, b);
+    if (rc < 0)
+        return ouro__failed(rc);
     ouro_future *ways[] = {copy(a, b, PASS_END_ON), copy(b, a, PASS_END_ON)};
     return ouro_gather(ways, 2, OURO_GATHER_ALL, NULL);
 }
