@@ -2,11 +2,6 @@
 #define _GNU_SOURCE
 #include "tree_test.h"
 
-#include <ouro/memory.h>
-
-#include <pthread.h>
-#include <stdatomic.h>
-
 /* ---- Helpers --------------------------------------------------------------------------------- */
 
 static ouro_dir *open_dir(const char *path, const ouro_dir_options *opts)
@@ -260,82 +255,6 @@ Test(dir, a_handle_may_be_freed_after_the_loops_close)
     check_eq(ouro_loop_close(ouro_loop_current()), 0);
     check(ouro_dir_free(left_open) == NULL);
     end_closed();
-    check_eq(system("rm -rf \"$PWD\""), 0);
-}
-
-/* ---- A job that does not end ------------------------------------------------------------------ */
-
-static struct {
-    pthread_t loop;
-    atomic_bool holds, held;
-} gate;
-
-/* Memory for other threads comes when the gate is open. */
-static void *wait_and_resize(void *ptr, size_t size, void *arg)
-{
-    (void)arg;
-    while (atomic_load(&gate.holds) && !pthread_equal(pthread_self(), gate.loop)) {
-        atomic_store(&gate.held, true);
-        usleep(1000);
-    }
-    return realloc(ptr, size);
-}
-
-static void *just_alloc(size_t size, void *arg)
-{
-    (void)arg;
-    return malloc(size);
-}
-
-static void just_free(void *ptr, void *arg)
-{
-    (void)arg;
-    free(ptr);
-}
-
-static int64_t read_to_the_gate(void *unused)
-{
-    (void)unused;
-    left_open = open_dir(".", NULL);
-    atomic_store(&gate.holds, true);
-    while (!atomic_load(&gate.held)) {
-        ouro_future *next = ouro_dir_next(left_open);
-        if (ouro_future_state(next) == OURO_PENDING)
-            ouro_await(ouro_sleep(OURO_MS(1)));
-        ouro_unref(next);
-    }
-    return 0;
-}
-
-static void ignore(const ouro_report *report, void *arg)
-{
-    (void)report;
-    (void)arg;
-}
-
-static int free_what_was_given_up(void)
-{
-    ouro_loop *loop;
-    ouro_allocator slow = {just_alloc, wait_and_resize, just_free, NULL};
-    gate.loop = pthread_self();
-    child_check(ouro_set_allocator(&slow) == 0);
-    child_check(ouro_loop_new(NULL, &loop) == 0);
-    child_check(ouro_report_set_handler(ignore, NULL) == 0);
-    child_check(ouro_loop_run_until(loop, ouro_spawn(read_to_the_gate, NULL)) == 0);
-    child_check(ouro_loop_shutdown(loop, 0) == -ETIMEDOUT);
-    child_check(ouro_loop_close(loop) == 0);
-    atomic_store(&gate.holds, false);
-    usleep(200000); /* the job ends, and its record with it */
-    ouro_dir_free(left_open);
-    return 0;
-}
-
-Test(dir, a_handle_whose_job_was_given_up_with_the_loop_can_be_freed)
-{
-    char folder[] = "/tmp/ouro-XXXXXX", text[4096];
-    check(mkdtemp(folder) && chdir(folder) == 0);
-    make_many(5000);
-    check_child(free_what_was_given_up, text, sizeof text);
     check_eq(system("rm -rf \"$PWD\""), 0);
 }
 
