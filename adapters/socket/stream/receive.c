@@ -36,6 +36,11 @@
 /* The poll is given up when it has told so many times, and nobody has read. */
 #define MOST_UNHEARD 64u
 
+/* A completion of the poll has what the socket has or what it was woken with, which is urgent data
+ * as well whenever bytes come; and this, which no socket has. */
+#define WOKEN_WITH POLLRDBAND
+#define ASKED_FOR  (POLLIN | POLLRDHUP | POLLPRI | WOKEN_WITH)
+
 /* ---- The queue ------------------------------------------------------------------------------- */
 
 static void append(struct ouro__incoming *in, uint16_t id)
@@ -293,7 +298,7 @@ static void make_poll(const ouro_stream *s, struct io_uring_sqe *sqe)
 {
     *sqe = (struct io_uring_sqe){.opcode = IORING_OP_POLL_ADD, .fd = s->fd};
     sqe->len = s->in.by_ring ? 0 : IORING_POLL_ADD_MULTI;
-    sqe->poll32_events = POLLIN | POLLRDHUP | POLLPRI;
+    sqe->poll32_events = ASKED_FOR;
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     sqe->poll32_events <<= 16; /* the kernel keeps it where the 16 bits of old were */
 #endif
@@ -383,11 +388,21 @@ void ouro__incoming_call(struct ouro__job *job)
 
 /* ---- Completions ----------------------------------------------------------------------------- */
 
+/* Whether there is more to be had than bytes. That there is urgent data is told by what the socket
+ * has: each time it is woken for some, it is woken for bytes too, and of two wakes only that is
+ * left. */
+static bool is_more_than_bytes(int32_t events)
+{
+    if (events & WOKEN_WITH)
+        events &= ~(WOKEN_WITH | POLLPRI);
+    return events & ~POLLIN;
+}
+
 static void polled(ouro_stream *s, int32_t events)
 {
     struct ouro__incoming *in = &s->in;
     in->readable = true;
-    in->wary = in->wary || (events & ~POLLIN);
+    in->wary = in->wary || is_more_than_bytes(events);
     if (!in->reading && ++in->unheard == MOST_UNHEARD && ouro__op_live(&in->op)) {
         in->paused++;
         in->cancelled = true;
