@@ -373,7 +373,7 @@ int ouro_loop_close(ouro_loop *loop)
     int rc = ouro__loop_check(loop);
     if (rc < 0)
         return rc;
-    if (ouro__loop_in_use(loop) || (!loop->abandoned && ouro__loop_alive(loop)))
+    if (ouro__loop_in_use(loop) || (!loop->abandoned && ouro__loop_has_work(loop)))
         return -EBUSY;
     if (loop->ops.background && !loop->abandoned)
         ouro_loop_shutdown(loop, 0);

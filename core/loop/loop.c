@@ -197,11 +197,16 @@ int ouro__loop_turn(ouro_loop *loop, ouro_ns deadline)
     return rc;
 }
 
-bool ouro__loop_alive(const ouro_loop *loop)
+bool ouro__loop_has_work(const ouro_loop *loop)
 {
     const struct ouro__ops *ops = &loop->ops;
     return loop->pending > ops->idle || loop->calls_live || ops->in_kernel > ops->background ||
            !ouro__list_empty(&loop->ready) || !ouro__list_empty(&loop->dead);
+}
+
+bool ouro__loop_alive(const ouro_loop *loop)
+{
+    return ouro__loop_has_work(loop) || loop->ops.ending;
 }
 
 bool ouro__loop_is_quiet(const ouro_loop *loop)

@@ -306,6 +306,10 @@ int ouro__loop_drive(ouro_loop *loop, ouro_future *goal, void (*each)(ouro_loop 
 bool ouro__loop_is_quiet(const ouro_loop *loop);
 
 /* Whether anything is left that a turn could bring forward, but for what is in the background. */
+bool ouro__loop_has_work(const ouro_loop *loop);
+
+/* The same, or something in the background has been cancelled: whose descriptor may be waiting for
+ * that to be closed, and a peer for its end. */
 bool ouro__loop_alive(const ouro_loop *loop);
 
 /* Destroy and report what died since the last turn. */

@@ -133,8 +133,11 @@ static void end(struct ouro__ops *ops, struct ouro__op *op)
 {
     if (ouro__linked(&op->link))
         ouro__list_remove(&op->link);
-    if (slot_of(ops, op)->next_free & OURO__OP_BACKGROUND)
+    uint32_t flags = slot_of(ops, op)->next_free;
+    if (flags & OURO__OP_BACKGROUND)
         ops->background--;
+    if (flags & OURO__OP_BACKGROUND && flags & OURO__OP_CANCELLED)
+        ops->ending--;
     give_slot_back(ops, op);
     ops->live--;
 }
@@ -150,8 +153,8 @@ bool ouro__op_cancel(ouro_loop *loop, struct ouro__op *op)
         return false;
     ouro__list_push(&loop->ops.cancels, &op->link);
     if (slot->next_free & OURO__OP_BACKGROUND)
-        loop->ops.background--; /* a loop runs until what was to stop has stopped */
-    slot->next_free = (slot->next_free | OURO__OP_CANCELLED) & ~(uint32_t)OURO__OP_BACKGROUND;
+        loop->ops.ending++;
+    slot->next_free |= OURO__OP_CANCELLED;
     return false;
 }
 

@@ -52,7 +52,8 @@ struct ouro__ops {
     struct ouro__link cancels; /* in the kernel, to be cancelled */
     uint64_t live;             /* not ended */
     uint64_t background;       /* of them, those in the background, */
-    uint64_t idle;             /* and of those, futures */
+    uint64_t idle;             /* of those, futures, */
+    uint64_t ending;           /* and those that were cancelled, which is worth a run */
     uint64_t in_kernel;        /* completions owed, those of cancels included */
     uint64_t stale;
     uint64_t parked;

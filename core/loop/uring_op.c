@@ -83,9 +83,6 @@ static ouro_future *op_cancel(ouro_future *f)
     struct op_future *o = OURO__CONTAINER(f, struct op_future, f);
     if (!ouro__op_live(&o->op))
         return NULL; /* its last completion is being shown, and is what it comes to */
-    if (f->flags & IN_BACKGROUND)
-        f->loop->ops.idle--;
-    f->flags &= (uint16_t)~IN_BACKGROUND;
     if (ouro__op_cancel(f->loop, &o->op))
         settle(o, -ECANCELED);
     return NULL;

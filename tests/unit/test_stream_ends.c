@@ -408,6 +408,37 @@ Test(stream_ends, an_idle_receive_does_not_keep_the_loop_running)
     end();
 }
 
+Test(stream_ends, a_loop_runs_until_what_was_freed_is_closed)
+{
+    int peer;
+    char c;
+    begin_kernel();
+    ouro_stream *s = pair(&peer);
+    ouro_future *f = ouro_timeout(ouro_stream_read(s, &c, 1), OURO_MS(1));
+    check_eq(ouro_loop_run_until(ouro_loop_current(), f), -ETIMEDOUT);
+    check_eq(recv(peer, &c, 1, MSG_DONTWAIT), -1);
+    ouro_stream_free(s);
+    check_eq(ouro_loop_run(ouro_loop_current()), 0);
+    check_eq(recv(peer, &c, 1, MSG_DONTWAIT), 0);
+    close(peer);
+    end();
+}
+
+Test(stream_ends, or_is_closed_itself)
+{
+    int peer;
+    char c;
+    begin_kernel();
+    ouro_stream *s = pair(&peer);
+    ouro_future *f = ouro_timeout(ouro_stream_read(s, &c, 1), OURO_MS(1));
+    check_eq(ouro_loop_run_until(ouro_loop_current(), f), -ETIMEDOUT);
+    ouro_stream_free(s);
+    check_eq(ouro_loop_close(ouro_loop_current()), 0);
+    check_eq(recv(peer, &c, 1, MSG_DONTWAIT), 0);
+    close(peer);
+    end_closed();
+}
+
 Test(stream_ends, a_stream_may_outlive_its_loop)
 {
     ouro_stream *s;
@@ -415,6 +446,16 @@ Test(stream_ends, a_stream_may_outlive_its_loop)
     check_eq(run_main(leave_one_open, &s), 0);
     check_eq(ouro_loop_close(ouro_loop_current()), 0);
     check_eq(ouro_stream_fd(s), -EBADF);
+    char c = 'x';
+    check_eq(ouro_future_result(ouro_stream_read(s, &c, 1)).n, -ESHUTDOWN);
+    check_eq(ouro_future_result(ouro_stream_write(s, &c, 1)).n, -ESHUTDOWN);
+    check_eq(ouro_future_result(ouro_stream_flush(s)).n, -ESHUTDOWN);
+    check_eq(ouro_future_result(ouro_stream_drain(s)).n, -ESHUTDOWN);
+    check_eq(ouro_future_result(ouro_stream_shutdown(s, SHUT_WR)).n, -ESHUTDOWN);
+    check_eq(ouro_future_result(ouro_stream_take_fd(s)).n, -ESHUTDOWN);
+    check_eq(ouro_stream_put(s, &c, 1), -ESHUTDOWN);
+    check_eq(ouro_stream_abort(s), 0);
+    check_eq(ouro_future_result(ouro_stream_write(NULL, &c, 1)).n, -EINVAL);
     ouro_stream_free(s);
     end_closed();
 }

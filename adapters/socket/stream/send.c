@@ -414,8 +414,8 @@ int ouro__outgoing_check(const ouro_stream *s)
 
 ouro_future *ouro__outgoing_refuse(int rc)
 {
-    bool elsewhere = rc == -EXDEV || rc == -ECHILD;
-    return elsewhere || rc == -EBADF ? ouro__failed(rc) : ouro_ready(rc);
+    bool elsewhere = rc == -EXDEV || rc == -ECHILD || rc == -ESHUTDOWN; /* or no loop at all */
+    return elsewhere || rc == -EBADF || rc == -EINVAL ? ouro__failed(rc) : ouro_ready(rc);
 }
 
 /* ---- Beginning and end of the direction ------------------------------------------------------ */
