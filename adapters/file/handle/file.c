@@ -2,12 +2,12 @@
 /*
  * Handles: how they are opened, held and closed.
  *
- * Happy path: the memory for a handle is taken, the ring opens the file, and the future settles with
- * the handle. Every operation on it holds a reference and stands in its list. Closing takes no more
- * of them, stops those that are there, and when the last has had its completion, gives up locks and
- * closes the descriptor; so no operation of ours ever meets a number that was used again, and no
- * lock outlives the handle because the ring still had the file. Whoever waits for the close stands
- * in a line.
+ * Happy path: the memory for a handle is taken, the ring opens the file, and the future settles
+ * with the handle. Every operation on it holds a reference and stands in its list. Closing takes no
+ * more of them, stops those that are there, and when the last has had its completion, gives up
+ * locks and closes the descriptor; so no operation of ours ever meets a number that was used again,
+ * and no lock outlives the handle because the ring still had the file. Whoever waits for the close
+ * stands in a line.
  *
  * The user's reference is given back by ouro_file_free(), which begins the close if nobody has. A
  * handle that is closed after its loop has no ring any more and closes the descriptor itself.

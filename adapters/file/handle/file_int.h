@@ -78,8 +78,8 @@ enum ouro__route {
 /* The same for a direct transfer, which copies nothing. */
 #define OURO__DIRECT_SLICE ((size_t)4 << 20)
 
-/* Whether the file system that @fd, which may be an O_PATH, is on, answers at once about a file that
- * it has in memory; @st: what it says of itself, STATX_MNT_ID_UNIQUE asked for. */
+/* Whether the file system that @fd, which may be an O_PATH, is on, answers at once about a file
+ * that it has in memory; @st: what it says of itself, STATX_MNT_ID_UNIQUE asked for. */
 bool ouro__answers_at_once(struct ouro__files *files, int fd, const struct statx *st);
 
 /* What it is, found out when it is asked for first. */
@@ -148,8 +148,8 @@ int ouro__file_check(const ouro_file *file, ouro_loop **ret_loop);
 ouro_file *ouro__file_ref(ouro_file *file);
 void ouro__file_unref(ouro_file *file);
 
-/* Keep the descriptor of @file open for something that is not among its works, and so is not stopped
- * when it is closed. */
+/* Keep the descriptor of @file open for something that is not among its works, and so is not
+ * stopped when it is closed. */
 ouro_file *ouro__file_pin(ouro_file *file);
 void ouro__file_unpin(ouro_file *file);
 

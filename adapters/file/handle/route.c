@@ -5,8 +5,8 @@
  * The ring is for what waits. But much of what files do does not wait: a cached read is a copy, and
  * so is a buffered write until the disk is far behind. For some of that the ring knows no way but a
  * thread of the kernel's, which costs several times the call itself. Measured on Linux 6.18, two
- * processors (tests/bench/bench_routes.c): microseconds of the plain call, and how many times that the
- * other ways take, alone / 32 at once:
+ * processors (tests/bench/bench_routes.c): microseconds of the plain call, and how many times that
+ * the other ways take, alone / 32 at once:
  *
  *                         plain call     ring        disk lane   without waiting
  *     read 4 KiB   ext4   2.6            1.3 / 1.1   4.0 / 1.7   0.9 / 1.2  RWF_NOWAIT
@@ -47,11 +47,12 @@
  * holds the loop once in a while, and is counted as a stall.
  *
  * Names are made, changed and removed through the ring: the journal may be full and the folder
- * locked, nothing tells before, and 32 at once the ring costs little more than the calls themselves.
- * Truncating and allocating go there for the same reason. Opening does, too: the ring tries on the
- * spot what the cache has, and costs little more when it does. A close writes nothing on a local
- * disk, unless the file was truncated and written anew, which ext4 then writes out, or is unlinked,
- * when its blocks are freed: so what was written much through is closed by a thread of the kernel's.
+ * locked, nothing tells before, and 32 at once the ring costs little more than the calls
+ * themselves. Truncating and allocating go there for the same reason. Opening does, too: the ring
+ * tries on the spot what the cache has, and costs little more when it does. A close writes nothing
+ * on a local disk, unless the file was truncated and written anew, which ext4 then writes out, or
+ * is unlinked, when its blocks are freed: so what was written much through is closed by a thread of
+ * the kernel's.
  */
 #include "file_int.h"
 
@@ -123,7 +124,8 @@ static int64_t type_of_system(int fd, const struct statx *st)
     return fstatfs(fd, &fs) == 0 ? (int64_t)(uint32_t)fs.f_type : -1;
 }
 
-/* A file system in memory has a number that the next one may get, one on a disk that of its disk. */
+/* A file system in memory has a number that the next one may get, one on a disk that of its
+ * disk. */
 static enum ouro__file_kind kind_of_place(struct ouro__files *files, int fd, const struct statx *st)
 {
     uint64_t disk = (uint64_t)st->stx_dev_major << 32 | st->stx_dev_minor;

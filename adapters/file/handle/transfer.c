@@ -2,11 +2,11 @@
 /*
  * Reads and writes.
  *
- * Happy path: what is to be moved is cut in slices; each goes on the spot where that cannot wait for
- * long (see route.c), and through the ring otherwise. A transfer that is done within the call has
- * settled when it returns. When a turn has spent its time on plain calls, the next slice is a job
- * of the next turn, so that a read of a gigabyte from the cache holds nobody up. Appends stand in
- * the line of their handle, and the first of them is at work.
+ * Happy path: what is to be moved is cut in slices; each goes on the spot where that cannot wait
+ * for long (see route.c), and through the ring otherwise. A transfer that is done within the call
+ * has settled when it returns. When a turn has spent its time on plain calls, the next slice is a
+ * job of the next turn, so that a read of a gigabyte from the cache holds nobody up. Appends stand
+ * in the line of their handle, and the first of them is at work.
  *
  * A read ends at the first slice that brings nothing: that is the end of the file. A read for a
  * stream is over with its first bytes. A write goes on until all is written.

@@ -2,10 +2,10 @@
 /*
  * Pipes, pairs of sockets, and the three descriptors that every program starts with.
  *
- * A program's own three may belong to others as well: the shell, its other children. So a stream has
- * a duplicate to close, and the modes of the file, which the duplicate shares, stay as they are; the
- * ring waits where non-blocking mode would be needed. They may be regular files, which are read and
- * written at their position: that moves along, and is shared like the modes.
+ * A program's own three may belong to others as well: the shell, its other children. So a stream
+ * has a duplicate to close, and the modes of the file, which the duplicate shares, stay as they
+ * are; the ring waits where non-blocking mode would be needed. They may be regular files, which are
+ * read and written at their position: that moves along, and is shared like the modes.
  *
  * How it fails: before anything is handed out, and then nothing is left.
  */
