@@ -521,3 +521,32 @@ KernelTest(buffers, a_stream_in_line_can_be_closed)
     close(peer);
     return 0;
 }
+
+/* It has taken nothing, so the next read finds it all, when there is a buffer again. */
+KernelTest(buffers, a_wait_in_line_can_be_cancelled_and_bounded)
+{
+    ouro_stream *hogs[2];
+    int hog_peers[2], peer;
+    char buf[8];
+    set(4, 64, 2);
+    hog(hogs, hog_peers);
+    ouro_stream *s = pair(&peer);
+    say(peer, "x\n");
+    ouro_future *f = ouro_stream_read_line(s, buf, sizeof buf);
+    settle_down();
+    check_eq(buffers().waiting, 1);
+    check_eq(ouro_cancel(f), 1);
+    check_eq(ouro_join(f), -OURO_ECHILDCANCELLED);
+    ouro_unref(f);
+    check_eq(ouro_await(ouro_timeout(ouro_stream_read_line(s, buf, sizeof buf), OURO_MS(2))),
+             -ETIMEDOUT);
+    for (int i = 0; i < 2; i++) {
+        ouro_stream_free(hogs[i]);
+        close(hog_peers[i]);
+    }
+    check_eq(ouro_await(ouro_stream_read_line(s, buf, sizeof buf)), 2);
+    check_eq(buffers().waiting, 0);
+    ouro_stream_free(s);
+    close(peer);
+    return 0;
+}

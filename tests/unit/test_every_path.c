@@ -185,6 +185,8 @@ FileTest(every_path, to_a_folder_where_a_file_is_meant_is_eisdir_or_eexist)
     check_eq(call_file_open_to_write("folder"), -EISDIR);
     check_eq(call_file_read_all("folder"), -EISDIR);
     check_eq(call_file_write_atomic("folder"), -EISDIR);
+    check_eq(call_file_write_atomic("folder/"), -EISDIR);
+    check_eq(call_file_write_atomic("new/"), -EISDIR);
     check_eq(call_file_copy_from("folder"), -EISDIR);
     check_eq(call_file_copy_to("folder"), -EISDIR);
     check_eq(call_path_rename_to("folder"), -EISDIR);

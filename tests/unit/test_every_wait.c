@@ -238,6 +238,7 @@ static void set_up_pipe(void)
     check_eq(pipe2(ends, O_CLOEXEC), 0);
     check_eq(ouro_file_from_fd(ends[0], &w.file), 0);
     w.peer = ends[1];
+    parts[0] = (struct iovec){buf, 6};
 }
 
 static void write_hello(void)
@@ -368,7 +369,7 @@ struct wait {
     X(file_read, pipe, ouro_file_read(w.file, buf, 6, 0), write_hello, 0, NEVER, 0, 1) \
     X(file_read_exact, pipe, ouro_file_read_exact(w.file, buf, 6, 0), write_hello, \
       -ENODATA, NEVER, 0, 1) \
-    X(file_readv, pipe, ouro_file_readv(w.file, &(struct iovec){buf, 6}, 1, 0), write_hello, \
+    X(file_readv, pipe, ouro_file_readv(w.file, parts, 1, 0), write_hello, \
       0, NEVER, 0, 1) \
     X(file_write, full_pipe, ouro_file_write(w.file, buf, 1, 0), drain_peer, \
       -EPIPE, NEVER, 0, 1) \

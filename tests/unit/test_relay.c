@@ -30,6 +30,22 @@ static void make_pair(ouro_stream **ret_left, ouro_stream **ret_right)
     check_eq(ouro_stream_new(fds[1], NULL, ret_right), 0);
 }
 
+static void make_tcp_pair(ouro_stream **ret_left, ouro_stream **ret_right)
+{
+    ouro_listener *l;
+    ouro_address at;
+    char where[OURO_ADDRESS_TEXT];
+    int64_t rc;
+    check_eq(ouro_listen("127.0.0.1:0", NULL, &l), 0);
+    check_eq(ouro_listener_address(l, &at), 0);
+    ouro_address_print(&at, where, sizeof(where));
+    *ret_left = ouro_await_ptr(ouro_stream_connect(where, NULL), &rc);
+    check_eq(rc, 0);
+    *ret_right = ouro_await_ptr(ouro_listener_accept(l), &rc);
+    check_eq(rc, 0);
+    ouro_listener_free(l);
+}
+
 static void make_chain(struct chain *c)
 {
     make_pair(&c->client, &c->a);
@@ -96,22 +112,37 @@ static int64_t receive_flow(void *arg)
     return rc;
 }
 
-KernelTest(relay, carries_64_mib_both_ways_at_once)
+static void carry_much(const struct chain *c)
 {
-    struct chain c;
-    make_chain(&c);
-    struct flow there = {c.client, 11, MANY}, arrives = {c.server, 11, MANY};
-    struct flow back = {c.server, 77, MANY}, returns = {c.client, 77, MANY};
+    struct flow there = {c->client, 11, MANY}, arrives = {c->server, 11, MANY};
+    struct flow back = {c->server, 77, MANY}, returns = {c->client, 77, MANY};
     ouro_future *all[] = {
-        ouro_stream_relay(c.a, c.b),        ouro_spawn(send_flow, &there),
+        ouro_stream_relay(c->a, c->b),      ouro_spawn(send_flow, &there),
         ouro_spawn(receive_flow, &arrives), ouro_spawn(send_flow, &back),
         ouro_spawn(receive_flow, &returns),
     };
     check_eq(ouro_await(ouro_gather(all, 5, OURO_GATHER_ALL, NULL)), 0);
     ouro_stream_stats stats;
-    check_eq(ouro_stream_stats_get(c.a, &stats), 0);
+    check_eq(ouro_stream_stats_get(c->a, &stats), 0);
     check_eq(stats.bytes_in, MANY);
     check_eq(stats.bytes_out, MANY);
+}
+
+KernelTest(relay, carries_64_mib_both_ways_at_once)
+{
+    struct chain c;
+    make_chain(&c);
+    carry_much(&c);
+    free_chain(&c);
+    return 0;
+}
+
+KernelTest(relay, does_so_over_tcp)
+{
+    struct chain c;
+    make_tcp_pair(&c.client, &c.a);
+    make_tcp_pair(&c.b, &c.server);
+    carry_much(&c);
     free_chain(&c);
     return 0;
 }

@@ -177,6 +177,8 @@ static int ask_for_more(int fd, int family, int type, const ouro_datagram_option
 int ouro__datagram_make(ouro_loop *loop, int fd, int family, int type,
                         const ouro_datagram_options *opts, ouro_datagram **ret)
 {
+    if (family != AF_UNIX && opts->message_size > MESSAGE_SIZE)
+        return -EINVAL; /* no packet has so much */
     int rc = ask_for_more(fd, family, type, opts);
     if (rc < 0)
         return rc;

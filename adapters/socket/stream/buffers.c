@@ -155,10 +155,9 @@ static int settle_options(const ouro_stream_buffers *opts, ouro_stream_buffers *
         all.count = DEFAULT_COUNT;
     if (!all.size)
         all.size = DEFAULT_SIZE;
-    if (all.count > MAX_COUNT || all.size > MAX_SIZE || all.size < LEAST_SIZE || all.share == 1)
+    if (all.count < LEAST_SHARE || all.count > MAX_COUNT || all.size > MAX_SIZE ||
+        all.size < LEAST_SIZE || all.share == 1)
         return -EINVAL;
-    if (all.count < LEAST_SHARE)
-        all.count = LEAST_SHARE;
     all.size = aligned(all.size, LEAST_SIZE);
     all.share = settle_share(all.share, all.count);
     *ret_opts = all;
