@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include "datagram_test.h"
 
+#include <linux/net_tstamp.h>
+
 #include <netinet/in.h>
 #include <time.h>
 
@@ -336,6 +338,27 @@ KernelTest(udp, the_slices_of_one_piece_can_be_received_one_by_one)
         check_eq(memcmp(buf, out[i].bytes, out[i].size), 0);
     }
     check_eq(stats_of(t.to).receives, 1);
+    free_two(&t);
+    return 0;
+}
+
+KernelTest(udp, what_else_the_socket_was_told_to_tell_does_not_make_many_messages_one)
+{
+    struct two t = open_two(NULL);
+    int on = 1, stamps = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
+    int fd = ouro_datagram_fd(t.to);
+    ouro_outgoing out[4];
+    ouro_message m[8];
+    check_eq(setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &stamps, sizeof stamps), 0);
+    check_eq(setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on), 0);
+    check_eq(setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on), 0);
+    for (int i = 0; i < 4; i++)
+        out[i] = (ouro_outgoing){.bytes = "hello", .size = 5};
+    check_eq(ouro_await(ouro_datagram_send_many(t.from, out, 4)), 4);
+    for (int64_t n = 0; n < 4;) {
+        n += ouro_await(ouro_datagram_next(t.to, m, 8));
+        check_eq(m[0].size, 5);
+    }
     free_two(&t);
     return 0;
 }

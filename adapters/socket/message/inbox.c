@@ -28,6 +28,11 @@
 #define NAME_ROOM_UNIX   112u /* sockaddr_un has 110 */
 #define BUFFER_ALIGNMENT 64u
 
+/* What users have the socket tell that we do not know of, by its descriptor: were the room too
+ * small, the size of segments might be what is missing, and many messages be one. The largest, both
+ * stamps of SO_TIMESTAMPING and the address of IPV6_RECVPKTINFO, have 64 and 40 bytes. */
+#define OTHER_CONTROL 256u
+
 static size_t round_up(size_t n, size_t to)
 {
     return (n + to - 1) / to * to;
@@ -76,7 +81,7 @@ static size_t control_room(const ouro_datagram *d)
 {
     size_t time = CMSG_SPACE(sizeof(struct timespec));
     if (d->family != AF_UNIX)
-        return round_up(time + CMSG_SPACE(sizeof(int)), 16);
+        return round_up(time + CMSG_SPACE(sizeof(int)) + OTHER_CONTROL, 16);
     return round_up(
         time + CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(OURO_FDS_MAX * sizeof(int)), 16);
 }
