@@ -36,6 +36,29 @@ FileTest(path, stat_follows_links_unless_told_not_to)
     return 0;
 }
 
+/* What lies between the members is nobody's. */
+static void check_same(const ouro_stat *a, const ouro_stat *b)
+{
+    check_eq(a->mode, b->mode);
+    check_eq(a->links, b->links);
+    check_eq(a->uid, b->uid);
+    check_eq(a->gid, b->gid);
+    check_eq(a->inode, b->inode);
+    check_eq(a->size, b->size);
+    check_eq(a->blocks, b->blocks);
+    check_eq(a->mount_id, b->mount_id);
+    check_eq(a->attributes, b->attributes);
+    check_eq(a->block_size, b->block_size);
+    check_eq(a->device_major, b->device_major);
+    check_eq(a->device_minor, b->device_minor);
+    check_eq(a->direct_memory, b->direct_memory);
+    check_eq(a->direct_offset, b->direct_offset);
+    check_eq(a->modified.seconds, b->modified.seconds);
+    check_eq(a->modified.nanoseconds, b->modified.nanoseconds);
+    check_eq(a->born.seconds, b->born.seconds);
+    check_eq(a->born.nanoseconds, b->born.nanoseconds);
+}
+
 /* In a loop without time left for plain calls, the ring answers, and says the same. */
 FileTest(path, stat_by_the_ring_says_the_same)
 {
@@ -50,7 +73,7 @@ FileTest(path, stat_by_the_ring_says_the_same)
         check_eq(ouro_future_state(g), OURO_PENDING);
         check_eq(ouro_await(f), 0);
         check_eq(ouro_await(g), 0);
-        check_eq(memcmp(&st[0], &st[1], sizeof(st[0])), 0);
+        check_same(&st[0], &st[1]);
         check(i ? S_ISLNK(st[0].mode) : S_ISREG(st[0].mode));
     }
     ouro__turn_spend(ouro__files_of(ouro_loop_current()), OURO__TURN_BYTES);
