@@ -137,7 +137,8 @@ FileTest(file_ends, a_large_write_cancelled_half_way_says_how_far_it_came)
     ouro_future *r = ouro_file_read(f, buf, (size_t)moved, 0);
     ouro_yield();
     ouro_cancel(r);
-    check(ouro_await(r) > 0);
+    int64_t n = ouro_await(r);
+    check(n > 0 || n == -OURO_ECHILDCANCELLED); /* the latter: by the ring */
     close_file(f);
     free(buf);
     return 0;
