@@ -43,7 +43,8 @@ function(ouro_compile_objects target)
     target_compile_definitions(${target} PRIVATE _GNU_SOURCE=1) # mmap flags, accept4, ... by name
     if(BUILD_SHARED_LIBS)
         set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
-        target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:C>:-fno-semantic-interposition>)
+        target_compile_options(${target} PRIVATE
+            $<$<COMPILE_LANGUAGE:C>:-fno-semantic-interposition>)
     endif()
 endfunction()
 

@@ -78,8 +78,8 @@ struct ouro__driver_ops {
     int (*fd)(struct ouro__driver *d);
 
     /* What io_uring_register(2) does: lend the ring buffers, files or memory. Memory that is lent
-     * stays until it is taken back the same way, or close(). 0 or more, or a negative errno; -ENOSYS
-     * where there is no such thing. */
+     * stays until it is taken back the same way, or close(). 0 or more, or a negative errno;
+     * -ENOSYS where there is no such thing. */
     int (*enroll)(struct ouro__driver *d, unsigned opcode, const void *arg, unsigned count);
 
     /* Close a descriptor that an operation returned. */

@@ -8,9 +8,9 @@
  * into the table, never while anybody waits.
  *
  * Happy path: the first to ask for a name puts it into the table and sends a lookup to the lane;
- * others who come meanwhile stand in the same line. The lookup's thread puts the answer in and posts
- * to the loop of each who waits. From then on the answer is read from the table, until it is too
- * old for whoever asks, or 1 024 others were used later.
+ * others who come meanwhile stand in the same line. The lookup's thread puts the answer in and
+ * posts to the loop of each who waits. From then on the answer is read from the table, until it is
+ * too old for whoever asks, or 1 024 others were used later.
  *
  * A lookup belongs to no loop. Its record goes with it to the thread, and is freed when it has
  * ended, wherever that is. A name that is forgotten while it is being asked for leaves the table at

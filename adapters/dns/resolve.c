@@ -3,9 +3,9 @@
  * ouro_resolve(): names as futures.
  *
  * Numbers become a settled future at once, and so does what is known. Else an asker stands in line
- * for the answer, with a post to this loop that is sent when the answer is there; its future settles
- * then, or at once when it is cancelled. Each asker makes a list of its own of the answer, since the
- * port is its own.
+ * for the answer, with a post to this loop that is sent when the answer is there; its future
+ * settles then, or at once when it is cancelled. Each asker makes a list of its own of the answer,
+ * since the port is its own.
  *
  * How it fails: with words that name the host. A cancel that comes when the answer is on its way
  * waits for it, and the answer wins.

@@ -146,9 +146,12 @@ bool ouro__op_cancel(ouro_loop *loop, struct ouro__op *op)
         end(&loop->ops, op);
         return true;
     }
-    if (!(slot->next_free & OURO__OP_CANCELLED))
-        ouro__list_push(&loop->ops.cancels, &op->link);
-    slot->next_free |= OURO__OP_CANCELLED;
+    if (slot->next_free & OURO__OP_CANCELLED)
+        return false;
+    ouro__list_push(&loop->ops.cancels, &op->link);
+    if (slot->next_free & OURO__OP_BACKGROUND)
+        loop->ops.background--; /* a loop runs until what was to stop has stopped */
+    slot->next_free = (slot->next_free | OURO__OP_CANCELLED) & ~(uint32_t)OURO__OP_BACKGROUND;
     return false;
 }
 

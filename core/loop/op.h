@@ -5,11 +5,11 @@
 /*
  * Operations in the hands of the driver.
  *
- * An operation is a record inside whatever it is for: a future, a socket. It stays where it is until
- * its last completion. user_data is a slot of the table below and its generation, so that a late
- * completion finds either its operation or nothing. Entries wait in a list until the loop's next
- * visit to the kernel, where they are copied as far as the queue has room; cancels go first and
- * have room kept for them.
+ * An operation is a record inside whatever it is for: a future, a socket. It stays where it is
+ * until its last completion. user_data is a slot of the table below and its generation, so that a
+ * late completion finds either its operation or nothing. Entries wait in a list until the loop's
+ * next visit to the kernel, where they are copied as far as the queue has room; cancels go first
+ * and have room kept for them.
  */
 
 #include "future_int.h"
@@ -70,8 +70,8 @@ void ouro__ops_drop(struct ouro__ops *ops);
 /* Fill the driver's queue. True when something was left over. */
 bool ouro__ops_flush(ouro_loop *loop);
 
-/* Have @op done: its sqe and complete are set, and its link is not in a list. Without a slot for it,
- * -ENOMEM; else it completes, at the next visit to the kernel or later. */
+/* Have @op done: its sqe and complete are set, and its link is not in a list. -ENOMEM: there is no
+ * slot for it; else it completes, at the next visit to the kernel or later. */
 int ouro__op_start(ouro_loop *loop, struct ouro__op *op);
 
 /* The same for one in the background. */

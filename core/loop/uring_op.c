@@ -81,6 +81,11 @@ static void op_complete(ouro_loop *loop, struct ouro__op *op, int32_t res, uint3
 static ouro_future *op_cancel(ouro_future *f)
 {
     struct op_future *o = OURO__CONTAINER(f, struct op_future, f);
+    if (!ouro__op_live(&o->op))
+        return NULL; /* its last completion is being shown, and is what it comes to */
+    if (f->flags & IN_BACKGROUND)
+        f->loop->ops.idle--;
+    f->flags &= (uint16_t)~IN_BACKGROUND;
     if (ouro__op_cancel(f->loop, &o->op))
         settle(o, -ECANCELED);
     return NULL;
@@ -105,7 +110,8 @@ static void op_describe(const ouro_future *f, char *text, size_t size)
     const struct ouro__op *op = &OURO__CONTAINER(f, const struct op_future, f)->op;
     const char *name = ouro__op_name(op->sqe.opcode);
     const char *file = op->sqe.flags & IOSQE_FIXED_FILE ? "fixed file" : "fd";
-    const char *where = ouro__op_in_kernel(f->loop, op) ? "" : ", not submitted yet";
+    bool waits = ouro__op_live(op) && !ouro__op_in_kernel(f->loop, op);
+    const char *where = waits ? ", not submitted yet" : "";
     if (has_fd(&op->sqe))
         snprintf(text, size, "operation %s, %s %d%s", name ? name : "?", file, op->sqe.fd, where);
     else

@@ -17,7 +17,8 @@
 
 #define BENCH_PYTHON "/usr/bin/python3"
 
-/* What a program ends with that lacks what it imports, and what stands for one that is not there. */
+/* What a program ends with that lacks what it imports, and what stands for one that is not
+ * there. */
 enum { BENCH_MISSING = 77, BENCH_NO_PROGRAM = 127 };
 
 struct bench_peer {

@@ -474,7 +474,7 @@ static int64_t children(void *arg)
     return rc;
 }
 
-/* ---- Scenario: reads of streams --------------------------------------------------------------- */
+/* ---- Scenario: reads of streams -------------------------------------------------------------- */
 
 /* A stream to read from, @ret_peer to send to it; NULL: no memory, or whatever it is. */
 static ouro_stream *open_stream(int *ret_peer)

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Samples and tests stand on adapters, adapters on core, core on uring, uring on liburing:
-#   layers.sh SOURCE "URING INCLUDE ROOTS" "CORE INCLUDE ROOTS"
+# Samples and tests stand on adapters, adapters on core, core on uring, uring on liburing; of the
+# adapters, sockets stand on names, and files beside both:
+#   layers.sh SOURCE "URING INCLUDE ROOTS" CORE... FILE... DNS... SOCKET...
 # The roots are those that the build compiles each folder with. What must not compile stands beside
 # what must, or a broken command would pass for a border.
 set -eu
@@ -9,6 +10,9 @@ set -eu
 source=$1
 uring=$2
 core=$3
+file=$4
+dns=$5
+socket=$6
 
 compiles() { # ROOTS HEADER
     roots=
@@ -30,7 +34,7 @@ must_compile() { # FOLDER ROOTS HEADER
 
 must_not_compile() { # FOLDER ROOTS HEADER
     if said=$(compiles "$2" "$3" 2>&1); then
-        echo "$1 can include $3, which is above it" >&2
+        echo "$1 can include $3, which is not below it" >&2
         exit 1
     fi
     case $said in
@@ -52,9 +56,47 @@ done
 must_compile core "$core" '<ouro/loop.h>'
 must_compile core "$core" '"driver.h"'
 
-# System headers are found from everywhere, so what core may not have of them is looked for: liburing,
-# and of uring/ anything but the driver seam, the kernel's numbers, and the way to spin, which threads of
-# pools do like rings.
+# No header of ADAPTER, public or inner, can be included there.
+hidden_from() { # FOLDER ROOTS ADAPTER
+    count=0
+    for header in "$source/adapters/$3"/include/ouro/*.h; do
+        must_not_compile "$1" "$2" "<ouro/${header##*/}>"
+        count=$((count + 1))
+    done
+    for header in "$source/adapters/$3"/*.h "$source/adapters/$3"/*/*.h; do
+        [ -f "$header" ] || continue
+        must_not_compile "$1" "$2" "\"${header##*/}\""
+        count=$((count + 1))
+    done
+    [ "$count" -gt 1 ] || {
+        echo "adapters/$3 has no headers" >&2
+        exit 1
+    }
+}
+
+for adapter in file dns socket; do
+    hidden_from uring "$uring" "$adapter"
+    hidden_from core "$core" "$adapter"
+done
+hidden_from dns "$dns" socket
+hidden_from dns "$dns" file
+hidden_from file "$file" socket
+hidden_from file "$file" dns
+hidden_from socket "$socket" file
+must_compile file "$file" '<ouro/file.h>'
+must_compile file "$file" '"future_int.h"'
+must_compile dns "$dns" '<ouro/address.h>'
+must_compile dns "$dns" '"future_int.h"'
+must_compile socket "$socket" '<ouro/stream.h>'
+must_compile socket "$socket" '<ouro/address.h>'
+must_compile socket "$socket" '"future_int.h"'
+must_not_compile file "$file" '<ouro/ouro.h>'
+must_not_compile dns "$dns" '<ouro/ouro.h>'
+must_not_compile socket "$socket" '<ouro/ouro.h>'
+
+# System headers are found from everywhere, so what core may not have of them is looked for:
+# liburing, and of uring/ anything but the driver seam, the kernel's numbers, and the way to spin,
+# which threads of pools do like rings.
 must_not_say() { # HEADER
     cd "$source"
     said=$(find core adapters -name '*.[chS]' -exec \

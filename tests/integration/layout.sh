@@ -9,7 +9,8 @@ prefix=$3/$1
 
 {
     echo bin/ouro-doctor
-    (cd "$source" && ls core/include/ouro/*.h adapters/include/ouro/*.h adapters/*/include/ouro/*.h) |
+    (cd "$source" && ls core/include/ouro/*.h adapters/include/ouro/*.h \
+        adapters/*/include/ouro/*.h) |
         sed 's|.*/include/|include/|'
     for file in config config-version "$kind-targets" "$kind-targets-release"; do
         echo "lib/cmake/ouro/ouro-$file.cmake"

@@ -153,14 +153,17 @@ static long resident(void)
     return pages * sysconf(_SC_PAGESIZE);
 }
 
-/* Until it has noticed that its clients have gone. */
+/* Until it has noticed that its clients have gone, and let go of what their streams held: one that
+ * is freed in the middle of a wait has its buffer until the kernel has answered, a turn later. */
 static void until_quiet(const ouro_future *server)
 {
     ouro_server_stats stats;
+    ouro_stream_buffers_stats buffers;
     do {
         must(ouro_await(ouro_sleep(OURO_MS(5))) == 0);
         must(ouro_server_stats_get(server, &stats) == 0);
-    } while (stats.live > 0);
+        must(ouro_stream_buffers_get(&buffers) == 0);
+    } while (stats.live > 0 || buffers.held > 0);
 }
 
 struct pipes {
@@ -221,6 +224,8 @@ static void allow_descriptors(void)
         connections = (long)limit.rlim_cur - 64;
         printf("no more than %ld connections: that many descriptors are allowed\n", connections);
     }
+    if (connections < 1)
+        exit(77);
 }
 
 int main(int argc, char **argv)

@@ -207,10 +207,7 @@ static int64_t ping(void *arg)
     ouro_datagram *a, *b;
     ouro_address there;
     must(ouro_udp_open("127.0.0.1:0", NULL, NULL, &a) == 0);
-    struct sockaddr_storage name;
-    socklen_t size_of_name = sizeof(name);
-    must(getsockname(ouro_datagram_fd(a), (struct sockaddr *)&name, &size_of_name) == 0);
-    must(ouro_address_of_sockaddr((struct sockaddr *)&name, size_of_name, &there) == 0);
+    must(ouro_sockopt_address(ouro_datagram_fd(a), &there) == 0);
     must(ouro_datagram_open(NULL, &there, NULL, &b) == 0);
     while (ouro_now() < round_end) {
         unsigned char bytes[1400];

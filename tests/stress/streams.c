@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A storm of reads: many streams on few buffers, read in every way, limited, closed and abandoned at
- * random, while their peers send in pieces of any size.
+ * A storm of reads: many streams on few buffers, read in every way, limited, closed and abandoned
+ * at random, while their peers send in pieces of any size.
  *
  * A round is a loop with a number of buffers of its own, and streams of every kind. What a peer
  * sends is a function of the place in the stream, so that each byte that is read is known. Readers
@@ -9,8 +9,8 @@
  * stream is closed under its reader, or the loop is shut down under all.
  *
  * Invariants: what is read is what was sent, each byte once and in order, whatever was cancelled in
- * between; a stream ends when all of it was read; every buffer is back at the end. A hang is a fault
- * too: peers always send all they have.
+ * between; a stream ends when all of it was read; every buffer is back at the end. A hang is a
+ * fault too: peers always send all they have.
  *
  * Kernel only, and the seed gives the choices, not the run.
  */

@@ -47,7 +47,8 @@ void other_join(struct other *o);
 /* All of that for the ordinary case. */
 void other_finish(struct other *o);
 
-/* Memory by ration, for each thread on its own: so many allocations are still granted; -1: any number. */
+/* Memory by ration, for each thread on its own: so many allocations are still granted; -1: any
+ * number. */
 extern _Thread_local int grants;
 
 /* From now on; to be called before there is a loop. */

@@ -3,9 +3,9 @@
 #define OURO_STORM_H
 
 /*
- * What storms share: programs that make random work of some kind, on the fake driver and on the kernel,
- * and keep an account of it. On the fake driver one seed gives one run; on the kernel the seed gives the
- * choices only.
+ * What storms share: programs that make random work of some kind, on the fake driver and on the
+ * kernel, and keep an account of it. On the fake driver one seed gives one run; on the kernel the
+ * seed gives the choices only.
  */
 
 #include <stdbool.h>
@@ -33,7 +33,8 @@ extern uint64_t goal;  /* steps to make */
 /* 0 to @n - 1. */
 uint64_t pick(uint64_t n);
 
-/* The whole program: read the options, then @run on the fake driver and on the kernel, or as it is told. */
+/* The whole program: read the options, then @run on the fake driver and on the kernel, or as it is
+ * told. */
 int storm_main(int argc, char **argv, uint64_t default_steps, void (*run)(bool on_fake));
 
 #define must(condition)                                                                      \

@@ -107,6 +107,14 @@ static inline bool are_connected(const ouro_stream *s, int client)
     return ouro_address_compare(&peer, &own) == 0;
 }
 
+/* It must be; then both are closed. */
+static inline void expect_stream(ouro_stream *s, int client)
+{
+    check(are_connected(s, client));
+    ouro_stream_free(s);
+    close(client);
+}
+
 static inline unsigned open_fds(void)
 {
     DIR *dir = opendir("/proc/self/fd");

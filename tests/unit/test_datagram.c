@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sockets of messages at their edges: cancels, closes, buffers that run out, memory that does, forks,
- * bad input, kernels that lack a feature.
+ * Sockets of messages at their edges: cancels, closes, buffers that run out, memory that does,
+ * forks, bad input, kernels that lack a feature.
  */
 #define _GNU_SOURCE
 #include "datagram_test.h"

@@ -397,6 +397,37 @@ Test(op, without_a_listener_the_completions_before_the_last_are_counted_not_show
     end();
 }
 
+static ouro_future *heard_of;
+
+static void cancel_it(int32_t res, uint32_t flags, void *arg)
+{
+    (void)arg;
+    check_eq(res, 7);
+    check_eq(flags, 0);
+    check_eq(ouro_cancel(heard_of), 1);
+    FILE *nowhere = fopen("/dev/null", "we");
+    check(ouro_tasks_print(nowhere) >= 0);
+    fclose(nowhere);
+}
+
+Test(op, a_callback_may_cancel_at_the_last_completion_which_stands)
+{
+    struct fake *fake = begin_fake();
+    ouro_future *other = start(IORING_OP_POLL_ADD, NULL);
+    heard_of = start(IORING_OP_RECV, &(ouro_uring_options){.on_cqe = cancel_it});
+    turn();
+    fake_finish(fake, IORING_OP_RECV, 7, 0);
+    turns(2);
+    check_settled(heard_of, OURO_VALUE, 7);
+    check_eq(ouro_future_state(other), OURO_PENDING);
+    fake_finish(fake, IORING_OP_POLL_ADD, 1, 0);
+    turns(2);
+    check_settled(other, OURO_VALUE, 1);
+    ouro_unref(other);
+    ouro_unref(heard_of);
+    end();
+}
+
 Test(op, a_multishot_one_is_cancelled_at_its_last_completion_not_before)
 {
     struct heard heard = {0};

@@ -200,6 +200,48 @@ KernelTest(relay, closing_a_stream_ends_it)
     return 0;
 }
 
+/* What another stream receives goes to the next buffer that is free. */
+static void receive_over(char c, size_t n)
+{
+    ouro_stream *left, *right;
+    char *bytes = malloc(n);
+    const void *seen;
+    memset(bytes, c, n);
+    make_pair(&left, &right);
+    ouro_future *write = ouro_stream_write(left, bytes, n);
+    check(ouro_await(ouro_stream_next(right, &seen)) > 0);
+    check_eq(*(const char *)seen, c);
+    ouro_stream_free(right);
+    ouro_await(write);
+    ouro_stream_free(left);
+    free(bytes);
+}
+
+KernelTest(relay, a_piece_on_its_way_stays_what_it_is_when_its_source_is_closed)
+{
+    enum { PIECE = 60000, FULL = 1 << 20 };
+    struct chain c;
+    char *bytes = calloc(1, FULL), got;
+    make_chain(&c);
+    ouro_future *full = ouro_stream_write(c.b, bytes, FULL); /* more than the kernel takes */
+    ouro_future *copy = ouro_stream_copy(c.a, c.b);
+    char *piece = malloc(PIECE);
+    memset(piece, 'a', PIECE);
+    check_eq(ouro_await(ouro_stream_write(c.client, piece, PIECE)), PIECE);
+    ouro_await(ouro_sleep(OURO_MS(5)));
+    check_eq(ouro_await(ouro_stream_close(c.a)), 0);
+    receive_over('z', PIECE);
+    check_eq(ouro_await(ouro_stream_read_exact(c.server, bytes, FULL)), FULL);
+    check_eq(ouro_await(full), FULL);
+    check_eq(ouro_await(ouro_stream_read(c.server, &got, 1)), 1);
+    check_eq(got, 'a');
+    check_eq(ouro_await(copy), -EBADF);
+    free_chain(&c);
+    free(bytes);
+    free(piece);
+    return 0;
+}
+
 KernelTest(relay, refuses_what_makes_no_sense)
 {
     struct chain c;

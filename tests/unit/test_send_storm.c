@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Everything that sends, at random: what the peer has received in the end is what the calls say they
- * have sent, in their order, and nothing else.
+ * Everything that sends, at random: what the peer has received in the end is what the calls say
+ * they have sent, in their order, and nothing else.
  */
 #define _GNU_SOURCE
 #include "send_test.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Servers on one loop: a task a connection, the limit, what a handler's error does, and how a server
- * ends, whoever stops it and when.
+ * Servers on one loop: a task a connection, the limit, what a handler's error does, and how a
+ * server ends, whoever stops it and when.
  */
 #define _GNU_SOURCE
 #include "server_test.h"

@@ -8,6 +8,8 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdlib.h>
+#include <termios.h>
 
 TestSuite(stream_ends, .timeout = 20);
 
@@ -468,5 +470,70 @@ KernelTest(stream_ends, the_child_of_a_fork_can_only_drop_it)
     check_eq(c, '!');
     ouro_stream_free(inherited);
     close(peer);
+    return 0;
+}
+
+/* A raw terminal, which the ring reads. */
+static ouro_stream *terminal(int *ret_master)
+{
+    struct termios raw;
+    ouro_stream *s = NULL;
+    *ret_master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    check(*ret_master >= 0);
+    check_eq(grantpt(*ret_master), 0);
+    check_eq(unlockpt(*ret_master), 0);
+    int fd = open(ptsname(*ret_master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    check(fd >= 0);
+    check_eq(tcgetattr(fd, &raw), 0);
+    cfmakeraw(&raw);
+    check_eq(tcsetattr(fd, TCSANOW, &raw), 0);
+    check_eq(ouro_stream_new(fd, NULL, &s), 0);
+    return s;
+}
+
+static int close_the_loop(void)
+{
+    child_check(ouro_loop_close(ouro_loop_current()) == 0);
+    ouro_stream_free(inherited);
+    return 0;
+}
+
+Test(stream_ends, the_child_of_a_fork_can_drop_one_that_the_ring_reads)
+{
+    int master;
+    char c;
+    begin_kernel();
+    inherited = terminal(&master);
+    ouro_future *f = ouro_stream_read(inherited, &c, 1);
+    turns(2);
+    check_eq(buffers().held, 1);
+    check_child(close_the_loop, NULL, 0);
+    check_eq(write(master, "x", 1), 1);
+    while (ouro_future_state(f) == OURO_PENDING)
+        turn();
+    check_eq(ouro_future_result(f).n, 1);
+    ouro_unref(f);
+    ouro_stream_free(inherited);
+    close(master);
+    end();
+}
+
+KernelTest(stream_ends, bytes_that_dribble_from_a_terminal_share_a_buffer)
+{
+    enum { N = 500 };
+    int master;
+    char line[N + 1];
+    ouro_stream *s = terminal(&master);
+    ouro_future *f = ouro_stream_read_line(s, line, sizeof line);
+    for (int i = 0; i < N; i++) {
+        check_eq(write(master, i == N - 1 ? "\n" : "x", 1), 1);
+        ouro_await(ouro_sleep(OURO_US(200)));
+        check(buffers().held <= 2);
+    }
+    check_eq(ouro_await(f), N);
+    check_eq(line[0], 'x');
+    check_eq(line[N - 1], '\n');
+    ouro_stream_free(s);
+    close(master);
     return 0;
 }

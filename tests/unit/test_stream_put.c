@@ -5,6 +5,7 @@
 #include "send_test.h"
 
 #include <fcntl.h>
+#include <limits.h>
 
 TestSuite(put, .timeout = 60);
 
@@ -210,6 +211,17 @@ KernelTest(put, what_makes_no_sense_is_refused)
     check_eq(ouro_stream_put(out, "x", SIZE_MAX), -EMSGSIZE);
     check_eq(ouro_await(ouro_stream_drain(NULL)), -EINVAL);
     check_eq(ouro_await(ouro_stream_flush(NULL)), -EINVAL);
+    disconnect();
+    return 0;
+}
+
+KernelTest(put, without_a_mark_an_absurd_size_is_refused)
+{
+    connect_out(UNIX_PEER, &(ouro_stream_options){.high_water = SIZE_MAX}, false);
+    check_eq(ouro_stream_put(out, "x", SIZE_MAX), -EMSGSIZE);
+    check_eq(ouro_stream_put(out, "x", (size_t)SSIZE_MAX + 1), -EMSGSIZE);
+    check_eq(ouro_stream_put(out, "still there", 11), 0);
+    check_peer_reads("still there");
     disconnect();
     return 0;
 }

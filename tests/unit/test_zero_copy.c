@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes without a copy: when they settle, how they break off, and where they are not made. Loopback
- * has to be forced to, and copies all the same.
+ * Writes without a copy: when they settle, how they break off, and where they are not made.
+ * Loopback has to be forced to, and copies all the same.
  */
 #include "send_test.h"
 

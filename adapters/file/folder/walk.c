@@ -2,10 +2,10 @@
 /*
  * Walking a tree.
  *
- * Happy path: jobs of the disk lane go down the tree (tree.c) and gather entries, a batch at a time;
- * the loop hands them out. A folder is entered after its entry has been gathered. Nothing is read
- * ahead of the batch that is being handed out, so leaving out a folder costs at most the rest of
- * that batch: what lies too deep in it is not shown, and the next job leaves the levels below
+ * Happy path: jobs of the disk lane go down the tree (tree.c) and gather entries, a batch at a
+ * time; the loop hands them out. A folder is entered after its entry has been gathered. Nothing is
+ * read ahead of the batch that is being handed out, so leaving out a folder costs at most the rest
+ * of that batch: what lies too deep in it is not shown, and the next job leaves the levels below
  * before it goes on.
  *
  * How it fails: a folder that cannot be entered is an entry with an error. No memory ends the walk,

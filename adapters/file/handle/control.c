@@ -134,7 +134,7 @@ static int64_t truncate_file(struct ouro__chore *c)
 /* The ring has this since Linux 6.9, and hands it to a thread all the same. */
 ouro_future *ouro_file_truncate(ouro_file *f, int64_t length)
 {
-    if (length < 0)
+    if (!f || length < 0)
         return ouro__failed(-EINVAL);
     return ouro__chore_start(
         f, &(struct ouro__chore){.fn = truncate_file, .verb = "truncation", .length = length});

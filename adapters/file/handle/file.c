@@ -2,12 +2,12 @@
 /*
  * Handles: how they are opened, held and closed.
  *
- * Happy path: the memory for a handle is taken, the ring opens the file, and the future settles with
- * the handle. Every operation on it holds a reference and stands in its list. Closing takes no more
- * of them, stops those that are there, and when the last has had its completion, gives up locks and
- * closes the descriptor; so no operation of ours ever meets a number that was used again, and no
- * lock outlives the handle because the ring still had the file. Whoever waits for the close stands
- * in a line.
+ * Happy path: the memory for a handle is taken, the ring opens the file, and the future settles
+ * with the handle. Every operation on it holds a reference and stands in its list. Closing takes no
+ * more of them, stops those that are there, and when the last has had its completion, gives up
+ * locks and closes the descriptor; so no operation of ours ever meets a number that was used again,
+ * and no lock outlives the handle because the ring still had the file. Whoever waits for the close
+ * stands in a line.
  *
  * The user's reference is given back by ouro_file_free(), which begins the close if nobody has. A
  * handle that is closed after its loop has no ring any more and closes the descriptor itself.
@@ -16,7 +16,6 @@
  * though the kernel may have something to say about what was written before.
  */
 #include "file_int.h"
-
 #include "signals_int.h"
 
 #include <signal.h>
@@ -34,7 +33,7 @@ static void loop_closed(struct ouro__tie *tie, ouro_loop *loop, bool quietly)
     (void)loop;
     (void)quietly;
     struct ouro__files *files = OURO__CONTAINER(tie, struct ouro__files, tie);
-    if (files->writes)
+    if (files->blocks_sigxfsz)
         ouro__signal_unblock(SIGXFSZ);
     *files = (struct ouro__files){.loop = NULL};
 }
@@ -179,18 +178,6 @@ static void close_descriptor(ouro_file *file)
     if (!has_ring || ouro__route_close(file) == OURO__AT_ONCE ||
         ouro__op_start(loop, &file->closing) < 0)
         end_closing(file, close_now(file));
-}
-
-void ouro__file_to_be_written(ouro_file *file)
-{
-    struct ouro__files *files = ouro__files_of(file->loop);
-    if (!files->writes)
-        ouro__signal_block(SIGXFSZ);
-    files->writes = true;
-    if (!file->blocks_sigpipe && ouro__is_stream(file)) {
-        ouro__signal_block(SIGPIPE);
-        file->blocks_sigpipe = true;
-    }
 }
 
 /* Nobody wants to know any more where the file ends, nor why that could not be found out. */

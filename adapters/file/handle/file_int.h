@@ -34,7 +34,7 @@ struct ouro__files {
     uint64_t turn; /* of the loop, in which */
     size_t spent;  /* so many bytes were moved by plain calls */
 
-    bool writes; /* and so SIGXFSZ is blocked */
+    bool blocks_sigxfsz; /* from the first write to its end */
 
     uint64_t known_disk; /* the device of a local file system that was asked about last */
 
@@ -80,9 +80,12 @@ enum ouro__route {
 /* The same for a direct transfer, which copies nothing. */
 #define OURO__DIRECT_SLICE ((size_t)4 << 20)
 
-/* Whether the file system that @fd, which may be an O_PATH, is on, answers at once about a file that
- * it has in memory; @st: what it says of itself, STATX_MNT_ID_UNIQUE asked for. */
+/* Whether the file system that @fd, which may be an O_PATH, is on, answers at once about a file
+ * that it has in memory; @st: what it says of itself, STATX_MNT_ID_UNIQUE asked for. */
 bool ouro__answers_at_once(struct ouro__files *files, int fd, const struct statx *st);
+
+/* What it is, found out when it is asked for first. */
+enum ouro__file_kind ouro__route_kind(ouro_file *file);
 
 /* How to do it: what is small enough, on @file, now. */
 enum ouro__route ouro__route_read(ouro_file *file);
@@ -90,9 +93,6 @@ enum ouro__route ouro__route_write(ouro_file *file);
 enum ouro__route ouro__route_sync(ouro_file *file);
 enum ouro__route ouro__route_stat(ouro_file *file);
 enum ouro__route ouro__route_close(ouro_file *file);
-
-/* Whether it is without positions. */
-bool ouro__is_stream(ouro_file *file);
 
 /* Whether the task that calls is cancelled: then nothing may be begun that its wait could not take
  * back. */
@@ -131,9 +131,9 @@ struct ouro_file {
     bool direct;       /* O_DIRECT */
     bool appends_only; /* O_APPEND */
     bool through;      /* O_DSYNC, O_SYNC: a write waits for the disk */
+    bool no_nowait;    /* RWF_NOWAIT is not known there */
+    bool locked[2];    /* by a lock on a range, on the whole */
     bool blocks_sigpipe;
-    bool no_nowait; /* RWF_NOWAIT is not known there */
-    bool locked[2]; /* by a lock on a range, on the whole */
     int close_result;
     int64_t written;           /* bytes, through this handle */
     int64_t cursor;            /* of appends; -1: not asked yet */
@@ -144,19 +144,14 @@ struct ouro_file {
     struct ouro__op closing;
 };
 
-/* Before a write: what kills a program is to be an error. Files of this loop that get too big raise
- * SIGXFSZ, pipes that nobody reads SIGPIPE; a descriptor has no other way to ask that they do not.
- */
-void ouro__file_to_be_written(ouro_file *file);
-
 /* 0 when @file may be worked with, and then its loop. */
 int ouro__file_check(const ouro_file *file, ouro_loop **ret_loop);
 
 ouro_file *ouro__file_ref(ouro_file *file);
 void ouro__file_unref(ouro_file *file);
 
-/* Keep the descriptor of @file open for something that is not among its works, and so is not stopped
- * when it is closed. */
+/* Keep the descriptor of @file open for something that is not among its works, and so is not
+ * stopped when it is closed. */
 ouro_file *ouro__file_pin(ouro_file *file);
 void ouro__file_unpin(ouro_file *file);
 

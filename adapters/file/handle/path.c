@@ -3,8 +3,8 @@
  * What is done by path.
  *
  * Names are made, changed and removed by the ring. A question that the cache of names can answer is
- * answered in the call: the path is walked as far as that goes without waiting (RESOLVE_CACHED), and
- * the file it leads to is asked. If that would wait, and for file systems that may have to ask
+ * answered in the call: the path is walked as far as that goes without waiting (RESOLVE_CACHED),
+ * and the file it leads to is asked. If that would wait, and for file systems that may have to ask
  * somebody else, the ring or a thread of the disk lane does it.
  *
  * How it fails: with the kernel's error, and words that name the path.

@@ -5,8 +5,8 @@
  * The ring is for what waits. But much of what files do does not wait: a cached read is a copy, and
  * so is a buffered write until the disk is far behind. For some of that the ring knows no way but a
  * thread of the kernel's, which costs several times the call itself. Measured on Linux 6.18, two
- * processors (tests/bench/bench_routes.c): microseconds of the plain call, and how many times that the
- * other ways take, alone / 32 at once:
+ * processors (tests/bench/bench_routes.c): microseconds of the plain call, and how many times that
+ * the other ways take, alone / 32 at once:
  *
  *                         plain call     ring        disk lane   without waiting
  *     read 4 KiB   ext4   2.6            1.3 / 1.1   4.0 / 1.7   0.9 / 1.2  RWF_NOWAIT
@@ -47,11 +47,12 @@
  * holds the loop once in a while, and is counted as a stall.
  *
  * Names are made, changed and removed through the ring: the journal may be full and the folder
- * locked, nothing tells before, and 32 at once the ring costs little more than the calls themselves.
- * Truncating and allocating go there for the same reason. Opening does, too: the ring tries on the
- * spot what the cache has, and costs little more when it does. A close writes nothing on a local
- * disk, unless the file was truncated and written anew, which ext4 then writes out, or is unlinked,
- * when its blocks are freed: so what was written much through is closed by a thread of the kernel's.
+ * locked, nothing tells before, and 32 at once the ring costs little more than the calls
+ * themselves. Truncating and allocating go there for the same reason. Opening does, too: the ring
+ * tries on the spot what the cache has, and costs little more when it does. A close writes nothing
+ * on a local disk, unless the file was truncated and written anew, which ext4 then writes out, or
+ * is unlinked, when its blocks are freed: so what was written much through is closed by a thread of
+ * the kernel's.
  */
 #include "file_int.h"
 
@@ -123,7 +124,8 @@ static int64_t type_of_system(int fd, const struct statx *st)
     return fstatfs(fd, &fs) == 0 ? (int64_t)(uint32_t)fs.f_type : -1;
 }
 
-/* A file system in memory has a number that the next one may get, one on a disk that of its disk. */
+/* A file system in memory has a number that the next one may get, one on a disk that of its
+ * disk. */
 static enum ouro__file_kind kind_of_place(struct ouro__files *files, int fd, const struct statx *st)
 {
     uint64_t disk = (uint64_t)st->stx_dev_major << 32 | st->stx_dev_minor;
@@ -156,7 +158,7 @@ static enum ouro__file_kind kind_of_fd(struct ouro__files *files, int fd)
     return S_ISREG(st.stx_mode) ? kind_of_place(files, fd, &st) : OURO__FILE_ELSEWHERE;
 }
 
-static enum ouro__file_kind kind(ouro_file *file)
+enum ouro__file_kind ouro__route_kind(ouro_file *file)
 {
     if (file->kind == OURO__FILE_UNKNOWN)
         file->kind = (uint8_t)kind_of_fd(ouro__files_of(file->loop), file->fd);
@@ -165,18 +167,13 @@ static enum ouro__file_kind kind(ouro_file *file)
 
 /* ---- Routes ---------------------------------------------------------------------------------- */
 
-bool ouro__is_stream(ouro_file *file)
-{
-    return kind(file) == OURO__FILE_STREAM;
-}
-
 enum ouro__route ouro__route_read(ouro_file *file)
 {
     if (file->direct)
         return OURO__BY_RING;
     if (!file->no_nowait && file->kind == OURO__FILE_UNKNOWN)
         return OURO__TRY; /* what kind it is matters only when that is not known there */
-    switch (kind(file)) {
+    switch (ouro__route_kind(file)) {
     case OURO__FILE_MEMORY:
         return OURO__AT_ONCE;
     case OURO__FILE_STREAM:
@@ -190,18 +187,19 @@ enum ouro__route ouro__route_write(ouro_file *file)
 {
     if (file->direct || file->through)
         return OURO__BY_RING;
-    return kind(file) == OURO__FILE_MEMORY || kind(file) == OURO__FILE_LOCAL ? OURO__AT_ONCE
-                                                                             : OURO__BY_RING;
+    return ouro__route_kind(file) == OURO__FILE_MEMORY || ouro__route_kind(file) == OURO__FILE_LOCAL
+               ? OURO__AT_ONCE
+               : OURO__BY_RING;
 }
 
 enum ouro__route ouro__route_sync(ouro_file *file)
 {
-    return kind(file) == OURO__FILE_MEMORY ? OURO__AT_ONCE : OURO__BY_RING;
+    return ouro__route_kind(file) == OURO__FILE_MEMORY ? OURO__AT_ONCE : OURO__BY_RING;
 }
 
 enum ouro__route ouro__route_stat(ouro_file *file)
 {
-    return kind(file) == OURO__FILE_ELSEWHERE ? OURO__BY_RING : OURO__AT_ONCE;
+    return ouro__route_kind(file) == OURO__FILE_ELSEWHERE ? OURO__BY_RING : OURO__AT_ONCE;
 }
 
 enum ouro__route ouro__route_close(ouro_file *file)

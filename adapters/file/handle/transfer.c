@@ -2,11 +2,11 @@
 /*
  * Reads and writes.
  *
- * Happy path: what is to be moved is cut in slices; each goes on the spot where that cannot wait for
- * long (see route.c), and through the ring otherwise. A transfer that is done within the call has
- * settled when it returns. When a turn has spent its time on plain calls, the next slice is a job
- * of the next turn, so that a read of a gigabyte from the cache holds nobody up. Appends stand in
- * the line of their handle, and the first of them is at work.
+ * Happy path: what is to be moved is cut in slices; each goes on the spot where that cannot wait
+ * for long (see route.c), and through the ring otherwise. A transfer that is done within the call
+ * has settled when it returns. When a turn has spent its time on plain calls, the next slice is a
+ * job of the next turn, so that a read of a gigabyte from the cache holds nobody up. Appends stand
+ * in the line of their handle, and the first of them is at work.
  *
  * A read ends at the first slice that brings nothing: that is the end of the file. A read for a
  * stream is over with its first bytes. A write goes on until all is written.
@@ -15,7 +15,9 @@
  * has brought something that is its result, and the error comes with the next one.
  */
 #include "file_int.h"
+#include "signals_int.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -127,7 +129,7 @@ static bool takes_what_is_there(const struct transfer *t)
     ouro_file *file = t->w.file;
     if (t->what != READ || t->exact)
         return false;
-    return file->direct ? ouro__is_stream(file) : file->kind == OURO__FILE_STREAM;
+    return (file->direct ? ouro__route_kind(file) : file->kind) == OURO__FILE_STREAM;
 }
 
 /* A piece of @size came to @n. True: the transfer is over. */
@@ -328,7 +330,8 @@ static int64_t seek_end(struct ouro__chore *c)
     int64_t n = lseek(c->fd, 0, SEEK_END);
     if (n >= 0)
         return n;
-    return errno == ESPIPE ? 0 : -errno; /* a pipe does not care where */
+    /* A pipe does not care where, and a folder has no end: the write will say the rest. */
+    return errno == ESPIPE || errno == EINVAL ? 0 : -errno;
 }
 
 /* Where the file ends: asked once, and of a file system that has to ask somebody else, in a thread.
@@ -414,6 +417,20 @@ static int check(const ouro_file *file, const struct wish *w, ouro_loop **ret_lo
     return 0;
 }
 
+/* Who writes beyond the limit of sizes, or to a pipe that nobody reads, is told by its result, and
+ * not killed. */
+static void mind_signals(ouro_file *file)
+{
+    struct ouro__files *files = ouro__files_of(file->loop);
+    if (!files->blocks_sigxfsz)
+        ouro__signal_block(SIGXFSZ);
+    files->blocks_sigxfsz = true;
+    if (file->blocks_sigpipe || ouro__route_kind(file) != OURO__FILE_STREAM)
+        return;
+    ouro__signal_block(SIGPIPE);
+    file->blocks_sigpipe = true;
+}
+
 static ouro_future *start(ouro_file *file, const struct wish *w)
 {
     ouro_loop *loop;
@@ -424,6 +441,8 @@ static ouro_future *start(ouro_file *file, const struct wish *w)
     struct transfer *t = ouro__work_new(loop, &transfer_kind, file);
     if (!t)
         return ouro__failed(-ENOMEM);
+    if (w->what == WRITE)
+        mind_signals(file);
     t->job = (struct ouro__job){.run = resume};
     t->one = w->iov[0];
     t->iov = w->is_array ? w->iov : &t->one;
@@ -435,8 +454,6 @@ static ouro_future *start(ouro_file *file, const struct wish *w)
     t->exact = w->exact;
     t->append = w->append;
     pass_done(t);
-    if (w->what == WRITE)
-        ouro__file_to_be_written(file);
     if (w->append)
         ouro__list_push(&file->appends, &t->in_line);
     if (left == 0)

@@ -7,9 +7,9 @@
  * the file systems can: sharing the blocks (FICLONE), which takes no time; copy_file_range(2), with
  * the blocks of the target allocated in one go before; reading and writing. Measured on ext4, 1 GiB
  * in the cache: allocating first takes a quarter off each way, copy_file_range() another twentieth
- * off reading and writing; a mapping is written at a quarter of the speed; two threads are no faster
- * than one, since a file has one lock for writing. Holes are looked for only in files that have
- * some.
+ * off reading and writing; a mapping is written at a quarter of the speed; two threads are no
+ * faster than one, since a file has one lock for writing. Holes are looked for only in files that
+ * have some.
  *
  * All of it goes in slices, between which the job looks whether it is cancelled and posts to the
  * loop how far it is. There is one post, in the record, which is sent again when it has been

@@ -11,8 +11,8 @@
  * Everything is opened with O_NONBLOCK, so that a pipe without a writer is waited for where the job
  * can be told to stop, and not inside open(2).
  *
- * Happy path of a write: one job, by way of a fresh file (fresh.c). How both fail: with the errno of
- * the step and words that name the file. The record of an operation is the job's, and freed when
+ * Happy path of a write: one job, by way of a fresh file (fresh.c). How both fail: with the errno
+ * of the step and words that name the file. The record of an operation is the job's, and freed when
  * that has ended.
  */
 #include "disk.h"

@@ -3,8 +3,8 @@
  * Rings of buffers that the kernel chooses from.
  *
  * Happy path: one block of memory holds the ring's entries, on pages of their own as the kernel
- * wants, and the buffers behind them; it is enrolled, and every buffer is added. A buffer belongs to
- * the kernel from the publishing of its entry to the completion that brings it.
+ * wants, and the buffers behind them; it is enrolled, and every buffer is added. A buffer belongs
+ * to the kernel from the publishing of its entry to the completion that brings it.
  *
  * How it fails: only in the opening.
  */

@@ -40,8 +40,8 @@ struct ouro__buffer_ring {
 int ouro__buffer_ring_open(ouro_loop *loop, unsigned count, size_t size,
                            struct ouro__buffer_ring *ring);
 
-/* Take it all back, when no operation names the group any more. @quietly: in the child of a fork, or
- * when the driver is closed, where there is memory to free and nothing else. */
+/* Take it all back, when no operation names the group any more. @quietly: in the child of a fork,
+ * or when the driver is closed, where there is memory to free and nothing else. */
 void ouro__buffer_ring_close(ouro_loop *loop, struct ouro__buffer_ring *ring, bool quietly);
 
 /* The buffer that a completion with IORING_CQE_F_BUFFER brought. */

@@ -2,16 +2,17 @@
 /*
  * Messages that go out, many at a time.
  *
- * Happy path: the messages are packed into shots, each one operation, and a round of shots is handed
- * over in one go. Neighbours of one size for one receiver share a shot, which the kernel cuts into
- * datagrams again (GSO). When the last shot of a round has completed, the next round begins. The
- * memory for a round stays with the socket, so that only its first burst allocates.
+ * Happy path: the messages are packed into shots, each one operation, and a round of shots is
+ * handed over in one go. Neighbours of one size for one receiver share a shot, which the kernel
+ * cuts into datagrams again (GSO). When the last shot of a round has completed, the next round
+ * begins. The memory for a round stays with the socket, so that only its first burst allocates.
  *
- * A round of a Unix socket has one shot: there, messages keep their order, and what has no room waits.
+ * A round of a Unix socket has one shot: there, messages keep their order, and what has no room
+ * waits.
  *
  * How it fails: a shot of several messages that the kernel refuses to cut (a device that cannot, a
- * message larger than the path takes) is taken apart, and its messages go one by one. One that fails
- * alone is told so, and the others go on.
+ * message larger than the path takes) is taken apart, and its messages go one by one. One that
+ * fails alone is told so, and the others go on.
  */
 #include "datagram_int.h"
 

@@ -7,8 +7,8 @@
  * completion has come, the descriptor is closed and whoever waits for that is told.
  *
  * The record has a reference for the user's handle and one for the open descriptor. A loop that
- * closes has no operations left and closes the descriptor itself; a handle that is freed later finds
- * nothing to do.
+ * closes has no operations left and closes the descriptor itself; a handle that is freed later
+ * finds nothing to do.
  *
  * How it fails: only in the making. Closing allocates nothing, but for the future to wait for it.
  */

@@ -105,8 +105,8 @@ void ouro__datagram_drop(void *d);
 
 enum { OURO__CALL_CLOSED = OURO__KIND_1 }; /* its socket is closed: -EBADF if it is cancelled */
 
-/* The beginning of a future of @kind, which begins with a struct ouro__call and whose cancel() stops
- * its operations; NULL: no memory. */
+/* The beginning of a future of @kind, which begins with a struct ouro__call and whose cancel()
+ * stops its operations; NULL: no memory. */
 void *ouro__call_new(ouro_datagram *d, const struct ouro__kind *kind);
 
 /* Undo it, for one that nobody has seen. */

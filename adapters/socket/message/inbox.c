@@ -7,8 +7,8 @@
  * full buffer goes to the end of the order; a call takes from its front what it wants, at once or
  * when something comes, and the next call gives those buffers back to the kernel.
  *
- * A buffer begins with the kernel's own header (struct io_uring_recvmsg_out), then there is room for
- * the sender's name and for control messages, then comes the message. With GRO it holds several
+ * A buffer begins with the kernel's own header (struct io_uring_recvmsg_out), then there is room
+ * for the sender's name and for control messages, then comes the message. With GRO it holds several
  * datagrams, and the control message that says how long each is; they are handed out one by one.
  *
  * Where the kernel does not choose buffers, the operation is made again for each message, with the
@@ -75,7 +75,8 @@ static unsigned held_id(const struct ouro__inbox *in, unsigned i)
 
 /* ---- Buffers --------------------------------------------------------------------------------- */
 
-/* What can come with a message: descriptors and the sender, or the size of segments; and the time. */
+/* What can come with a message: descriptors and the sender, or the size of segments; and the
+ * time. */
 static size_t control_room(const ouro_datagram *d)
 {
     size_t time = CMSG_SPACE(sizeof(struct timespec));
@@ -206,7 +207,8 @@ static size_t segment_of(const struct cmsghdr *c)
     return (size_t)size;
 }
 
-/* Look at the first buffer that is not lent. Returns the bytes of each message in it, 0: it is one. */
+/* Look at the first buffer that is not lent. Returns the bytes of each message in it, 0: it is
+ * one. */
 static size_t read_front(const ouro_datagram *d, ouro_message *m)
 {
     const struct ouro__inbox *in = &d->in;

@@ -120,6 +120,12 @@ static void drop(ouro_listener *l, int fd)
     l->loop->driver->ops->close_fd(l->loop->driver, fd);
 }
 
+static void drop_ready(ouro_listener *l)
+{
+    while (l->ready.count)
+        drop(l, (int)(intptr_t)ouro__store_take(&l->ready));
+}
+
 /* The first in line has @fd. If there is no memory for that, he is told, and the next has it. */
 static void hand_out(ouro_listener *l, int fd)
 {
@@ -356,8 +362,7 @@ static void begin_close(ouro_listener *l)
     fail_line(l, -EBADF);
     if (ouro__linked(&l->unwanted.link))
         ouro__list_remove(&l->unwanted.link);
-    while (l->ready.count)
-        drop(l, (int)(intptr_t)ouro__store_take(&l->ready));
+    drop_ready(l);
     ouro__listening_unlink(&l->at);
     if (!ouro__op_live(&l->op) || ouro__op_cancel(l->loop, &l->op))
         closed(l);
@@ -387,6 +392,7 @@ static void cut(struct ouro__tie *tie, ouro_loop *loop, bool quietly)
     ouro_listener *l = OURO__CONTAINER(tie, ouro_listener, tie);
     if (quietly) {
         end_pause(l);
+        drop_ready(l);
         l->state = CLOSED;
         close(l->at.fd);
         l->at.fd = -1;
@@ -480,7 +486,10 @@ static int examine(int fd)
 int ouro_listener_from_fd(int fd, const ouro_listener_options *opts, ouro_listener **ret_listener)
 {
     struct ouro__listening listening = {.fd = fd};
-    int rc = ret_listener ? examine(fd) : -EINVAL;
+    ouro_loop *loop;
+    int rc = ret_listener ? ouro__loop_for_wait(&loop) : -EINVAL;
+    if (rc == 0)
+        rc = examine(fd);
     if (rc == 0)
         rc = ouro_sockopt_address(fd, &listening.address);
     return rc < 0 ? rc : ouro__listener_make(&listening, opts, ret_listener);

@@ -2,13 +2,13 @@
 /*
  * Servers: one task that accepts, and one for each connection.
  *
- * A server is a future of its own around the task that accepts, so that a cancel means "stop in good
- * order": it does not reach the task, and what a stop interrupts is the scope in which the task
- * accepts, nothing else. The connections are the task's group.
+ * A server is a future of its own around the task that accepts, so that a cancel means "stop in
+ * good order": it does not reach the task, and what a stop interrupts is the scope in which the
+ * task accepts, nothing else. The connections are the task's group.
  *
  * Happy path: wait for room, if there is a limit; accept; start the handler; again. A stop cancels
- * the scope of accepting. The listener is closed, and the task leaves its group, which waits for the
- * last connection; the deadline of the stop cancels the group.
+ * the scope of accepting. The listener is closed, and the task leaves its group, which waits for
+ * the last connection; the deadline of the stop cancels the group.
  *
  * How it fails: for want of memory one connection is refused, and the next may be served. What
  * accepting fails with for good ends the server like a stop, and is what it comes to. A handler's

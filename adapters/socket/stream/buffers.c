@@ -110,7 +110,7 @@ struct ouro__buffers *ouro__buffers_get(ouro_loop *loop)
     return loop->buffers;
 }
 
-/* ---- Buffers of streams' own ------------------------------------------------------------------ */
+/* ---- Buffers of streams' own ----------------------------------------------------------------- */
 
 uint16_t ouro__buffer_take_more(struct ouro__buffers *b)
 {

@@ -2,9 +2,9 @@
 /*
  * Descriptors over Unix streams.
  *
- * Happy path: one SENDMSG or RECVMSG on the stream's descriptor, whose memory is one block: what the
- * kernel is told, and what it fills. That of a receive begins with the ouro_passed that the user
- * gets, so that nothing has to be allocated when descriptors are there already.
+ * Happy path: one SENDMSG or RECVMSG on the stream's descriptor, whose memory is one block: what
+ * the kernel is told, and what it fills. That of a receive begins with the ouro_passed that the
+ * user gets, so that nothing has to be allocated when descriptors are there already.
  *
  * The stream knows its passes: closing it cancels them, and waits for them before the descriptor is
  * closed. A send is what is in flight of the stream, so that writes stand behind it in line.

@@ -2,10 +2,10 @@
 /*
  * Pipes, pairs of sockets, and the three descriptors that every program starts with.
  *
- * A program's own three may belong to others as well: the shell, its other children. So a stream has
- * a duplicate to close, and the modes of the file, which the duplicate shares, stay as they are; the
- * ring waits where non-blocking mode would be needed. They may be regular files, which are read and
- * written at their position: that moves along, and is shared like the modes.
+ * A program's own three may belong to others as well: the shell, its other children. So a stream
+ * has a duplicate to close, and the modes of the file, which the duplicate shares, stay as they
+ * are; the ring waits where non-blocking mode would be needed. They may be regular files, which are
+ * read and written at their position: that moves along, and is shared like the modes.
  *
  * How it fails: before anything is handed out, and then nothing is left.
  */
@@ -61,7 +61,7 @@ static int stream_of_own(int number, const ouro_stream_options *opts, ouro_strea
 {
     int fd = fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     if (fd < 0)
-        return -errno;
+        return errno == EINVAL ? -EMFILE : -errno; /* so few that none may be that high */
     int rc = ouro__stream_new(fd, opts, true, ret_stream);
     if (rc < 0)
         close(fd);

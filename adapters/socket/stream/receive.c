@@ -36,6 +36,11 @@
 /* The poll is given up when it has told so many times, and nobody has read. */
 #define MOST_UNHEARD 64u
 
+/* A completion of the poll has what the socket has or what it was woken with, which is urgent data
+ * as well whenever bytes come; and this, which no socket has. */
+#define WOKEN_WITH POLLRDBAND
+#define ASKED_FOR  (POLLIN | POLLRDHUP | POLLPRI | WOKEN_WITH)
+
 /* ---- The queue ------------------------------------------------------------------------------- */
 
 static void append(struct ouro__incoming *in, uint16_t id)
@@ -98,8 +103,8 @@ static void drop_queue(struct ouro__incoming *in)
     in->unread = 0;
 }
 
-/* Where to put what comes: behind what there is, or in a new buffer. OURO__NO_BUFFER: there is none,
- * or for a stream that has bytes no memory. */
+/* Where to put what comes: behind what there is, or in a new buffer. OURO__NO_BUFFER: there is
+ * none, or for a stream that has bytes no memory. */
 static uint16_t place(struct ouro__incoming *in)
 {
     struct ouro__buffers *b = in->buffers;
@@ -293,7 +298,7 @@ static void make_poll(const ouro_stream *s, struct io_uring_sqe *sqe)
 {
     *sqe = (struct io_uring_sqe){.opcode = IORING_OP_POLL_ADD, .fd = s->fd};
     sqe->len = s->in.by_ring ? 0 : IORING_POLL_ADD_MULTI;
-    sqe->poll32_events = POLLIN | POLLRDHUP | POLLPRI;
+    sqe->poll32_events = ASKED_FOR;
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     sqe->poll32_events <<= 16; /* the kernel keeps it where the 16 bits of old were */
 #endif
@@ -383,16 +388,42 @@ void ouro__incoming_call(struct ouro__job *job)
 
 /* ---- Completions ----------------------------------------------------------------------------- */
 
+/* Whether there is more to be had than bytes. That there is urgent data is told by what the socket
+ * has: each time it is woken for some, it is woken for bytes too, and of two wakes only that is
+ * left. */
+static bool is_more_than_bytes(int32_t events)
+{
+    if (events & WOKEN_WITH)
+        events &= ~(WOKEN_WITH | POLLPRI);
+    return events & ~POLLIN;
+}
+
 static void polled(ouro_stream *s, int32_t events)
 {
     struct ouro__incoming *in = &s->in;
     in->readable = true;
-    in->wary = in->wary || (events & ~POLLIN);
+    in->wary = in->wary || is_more_than_bytes(events);
     if (!in->reading && ++in->unheard == MOST_UNHEARD && ouro__op_live(&in->op)) {
         in->paused++;
         in->cancelled = true;
         ouro__op_cancel(s->loop, &in->op);
     }
+}
+
+/* What the ring has read into @id joins what came before, if there is room: else each byte of a
+ * dribble would hold a buffer. */
+static void keep_together(struct ouro__incoming *in, uint16_t id, size_t n)
+{
+    struct ouro__buffers *b = in->buffers;
+    bool follows = n && in->first != OURO__NO_BUFFER;
+    uint32_t end = follows ? b->pieces[in->last].end : 0;
+    if (!follows || n > b->size - end) {
+        keep(in, id, n);
+        return;
+    }
+    memcpy(ouro__buffer_at(b, in->last) + end, ouro__buffer_at(b, id), n);
+    keep(in, in->last, n);
+    keep(in, id, 0);
 }
 
 /* The ring's read is over. 0, or what the read that waits fails with; 1: it waits on. */
@@ -402,7 +433,7 @@ static int has_read(ouro_stream *s, int32_t res)
     uint16_t id = in->own;
     in->own = OURO__NO_BUFFER;
     bool stopped = res == -ECANCELED;
-    keep(in, id, stopped ? 0 : note(s, res));
+    keep_together(in, id, stopped ? 0 : note(s, res));
     if (in->shut)
         drop_queue(in);
     if (stopped && !in->cancelled)
@@ -505,6 +536,10 @@ void ouro__incoming_drop(ouro_stream *s)
         return;
     if (in->lent != OURO__NO_BUFFER)
         ouro__incoming_done(s);
+    if (in->own != OURO__NO_BUFFER)
+        ouro__buffer_give_back(in->buffers,
+                               in->own); /* after a fork: the ring reads the parent's */
+    in->own = OURO__NO_BUFFER;
     drop_queue(in);
     ouro__buffers_unref(in->buffers);
     in->buffers = NULL;

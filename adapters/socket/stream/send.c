@@ -7,11 +7,11 @@
  * line, writes that are complete settle, and up to 16 pieces of what waits go out together. Between
  * two sends nothing is ever left lying: either something is in flight, or the line is empty.
  *
- * How it fails: the kernel's error ends the write at the front, and since the peer cannot tell where
- * it broke off, all behind it; but for what is the fault of that write alone and happened before its
- * first byte. A cancelled write that the kernel has not seen is unlinked. One in flight is asked
- * for, and what came of it is known when the send lands: bytes are told off first, so a write that
- * is complete is a success, and the writes that went along with it do not suffer.
+ * How it fails: the kernel's error ends the write at the front, and since the peer cannot tell
+ * where it broke off, all behind it; but for what is the fault of that write alone and happened
+ * before its first byte. A cancelled write that the kernel has not seen is unlinked. One in flight
+ * is asked for, and what came of it is known when the send lands: bytes are told off first, so a
+ * write that is complete is a success, and the writes that went along with it do not suffer.
  *
  * Pipes know no MSG_NOSIGNAL: SIGPIPE is blocked in the loop's thread from a pipe's first write to
  * its close.

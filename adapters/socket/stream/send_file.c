@@ -3,17 +3,17 @@
  * Files sent over streams.
  *
  * Happy path: the write stands in the stream's line like any other. When it is its turn, the kernel
- * moves a piece of the file from the page cache into the socket by sendfile(2), and after each piece
- * the stream waits until there is room for the next, so that others have their turn. Over loopback
- * that takes a third of the time of reading and sending.
+ * moves a piece of the file from the page cache into the socket by sendfile(2), and after each
+ * piece the stream waits until there is room for the next, so that others have their turn. Over
+ * loopback that takes a third of the time of reading and sending.
  *
  * The call may wait for neither side: so it is made of what the page cache has, and with the socket
  * in non-blocking mode for as long as the call lasts. What has to come from the disk is read by the
- * ring into a buffer and sent from there; so is all that goes to pipes, to other sockets, and to the
- * standard streams, whose mode belongs to others as well.
+ * ring into a buffer and sent from there; so is all that goes to pipes, to other sockets, and to
+ * the standard streams, whose mode belongs to others as well.
  *
- * The file may be cut short or grow meanwhile: what is found is what is sent. How it fails: an error
- * of the file ends this write, and the stream's line with it if a part has gone out.
+ * The file may be cut short or grow meanwhile: what is found is what is sent. How it fails: an
+ * error of the file ends this write, and the stream's line with it if a part has gone out.
  */
 #include "send_int.h"
 

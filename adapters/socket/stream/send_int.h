@@ -73,8 +73,8 @@ static inline struct ouro__write *ouro__write_at(const struct ouro__link *link)
 void ouro__collect(struct ouro__outgoing *out, struct ouro__pieces *p);
 void ouro__unmark(struct ouro__outgoing *out);
 
-/* Fill in the stream's operation: send what is at the front, which is something. What it gathers for
- * that stays until this drops it. */
+/* Fill in the stream's operation: send what is at the front, which is something. What it gathers
+ * for that stays until this drops it. */
 void ouro__prepare_send(ouro_stream *s);
 void ouro__gather_drop(ouro_stream *s);
 

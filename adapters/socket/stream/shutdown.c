@@ -2,9 +2,9 @@
 /*
  * The end of one direction.
  *
- * Nothing more may be written from the call on; when all that was written before is sent, the kernel
- * is told, by a call that does not wait: the ring would have a worker make it, at ten times the
- * cost. What is no socket has nothing to be told, and is closed instead.
+ * Nothing more may be written from the call on; when all that was written before is sent, the
+ * kernel is told, by a call that does not wait: the ring would have a worker make it, at ten times
+ * the cost. What is no socket has nothing to be told, and is closed instead.
  */
 #include "send_int.h"
 

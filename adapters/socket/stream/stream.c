@@ -113,7 +113,6 @@ static void cut(struct ouro__tie *tie, ouro_loop *loop, bool quietly)
         s->state = OURO__STREAM_CLOSING; /* for ever: the kernel may still write to our memory */
         return;
     }
-    s->cut = true;
     if (!quietly) {
         ouro__stream_begin_close(s);
         return;
@@ -160,7 +159,11 @@ int ouro__stream_settle_options(const ouro_stream_options *opts, ouro_stream_opt
         ret_opts->low_water = ret_opts->high_water / 4;
     if (!ret_opts->zero_copy)
         ret_opts->zero_copy = ZERO_COPY;
-    return ret_opts->low_water <= ret_opts->high_water ? 0 : -EINVAL;
+    if (ret_opts->low_water > ret_opts->high_water)
+        return -EINVAL;
+    if (ret_opts->high_water > SSIZE_MAX)
+        ret_opts->high_water = SSIZE_MAX; /* no memory has more */
+    return 0;
 }
 
 int ouro__stream_make(ouro_loop *loop, int fd, bool is_socket, const ouro_stream_options *opts,

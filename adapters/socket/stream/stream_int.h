@@ -99,7 +99,6 @@ struct ouro_stream {
     uint8_t state;            /* enum ouro__stream_state */
     bool is_socket;           /* else it is read and written */
     bool shared;              /* its modes are others', too */
-    bool cut;                 /* the loop is closed: there are no operations any more */
     ouro_stream_options opts; /* defaults filled in */
     struct ouro__incoming in;
     struct ouro__outgoing out;

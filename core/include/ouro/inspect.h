@@ -29,8 +29,8 @@ typedef struct ouro_watchdog_options {
     ouro_blocked_fn *fn; /**< default: a line on standard error, and the stack */
     void *arg;           /**< passed to fn. Borrowed until the watchdog is stopped */
     int signal; /**< by which the thread is asked for its stack; while a watchdog runs, its handler
-                     is the library's, and the loop's thread has it unblocked. Default: SIGURG, whose
-                     default action is none */
+                     is the library's, and the loop's thread has it unblocked. Default: SIGURG,
+                     whose default action is none */
 } ouro_watchdog_options;
 
 OURO_BEGIN_DECLS

@@ -216,7 +216,8 @@ static void make_messages(void)
         messages[i] = (char)(i % load.size * 7 % 251);
 }
 
-/* Warm up, then measure and print: messages a second, p50, p99, p99.9 in us, server's CPU ns each. */
+/* Warm up, then measure and print: messages a second, p50, p99, p99.9 in us, server's CPU ns
+ * each. */
 static void measure(int epoll)
 {
     clockid_t server_clock;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// A million items from one goroutine to another through a channel, on one processor: nanoseconds of processor
-// time an item. Argument: the channel's capacity.
+// A million items from one goroutine to another through a channel, on one processor: nanoseconds of
+// processor time an item. Argument: the channel's capacity.
 package main
 
 import (

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Two goroutines on one processor that hand a lock to each other: nanoseconds of processor time for each
-// time it was taken. Argument: mutex, or semaphore (a channel of one place).
+// Two goroutines on one processor that hand a lock to each other: nanoseconds of processor time for
+// each time it was taken. Argument: mutex, or semaphore (a channel of one place).
 package main
 
 import (

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Two asyncio tasks that hand a lock to each other: nanoseconds of processor time for each time it was
-taken.
+"""Two asyncio tasks that hand a lock to each other: nanoseconds of processor time for each
+time it was taken.
 
 Arguments: the loop, asyncio or uvloop, and mutex or semaphore.
 """

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A user's program in C99, linked with an installed ouro. Two tasks sleep at the same time and their
- * values come back; exit status 0 says that they did.
+ * A user's program in C99, linked with an installed ouro. Two tasks sleep at the same time and
+ * their values come back; exit status 0 says that they did.
  */
 #include <stdio.h>
 #include <string.h>

@@ -16,13 +16,13 @@
  * /etc/hosts and whatever else the system is configured for are honoured. Numbers need no thread.
  *
  * All loops of the process share what is known. Whoever asks for a name that is being asked for
- * waits for the same answer; an answer is good for 30 s, "no such name" for 1 s, and the 1 024 names
- * used last are kept.
+ * waits for the same answer; an answer is good for 30 s, "no such name" for 1 s, and the 1 024
+ * names used last are kept.
  *
  * A lookup cannot be stopped. One that is cancelled is abandoned: its future settles at once, the
  * thread goes on, and what it learns is kept for the next who asks. So neither closing a loop nor
- * its shutdown ever waits for a name server. Four names are asked for at a time, and others wait for
- * a thread; ouro_lane_set_threads() changes that.
+ * its shutdown ever waits for a name server. Four names are asked for at a time, and others wait
+ * for a thread; ouro_lane_set_threads() changes that.
  */
 
 /** Which addresses are wanted. */

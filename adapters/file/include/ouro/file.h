@@ -131,10 +131,10 @@ OURO_BEGIN_DECLS
  * @param opts   Copied, and opts->at is kept until the future settles; NULL for defaults.
  * @return A future, never NULL: 0, and an ouro_file in ptr, for ouro_await_ptr(); nobody's is
  *         closed. -ENOENT, -EACCES, -EEXIST, -EISDIR, -ENOTDIR, -ELOOP, -EXDEV (opts->resolve
- *         forbids the way), -EMFILE, -ENFILE, -ENOSPC, -EROFS, -ENXIO, ...: ouro_future_detail() names the
- *         file. -ENAMETOOLONG, -EINVAL (NULL, unknown flags; or no O_DIRECT there), -EBADF (opts->at
- *         is closed), -ECANCELED, -ENOMEM, -EPERM (no loop on this thread), -ECHILD, -ESHUTDOWN. A
- *         cancel may come too late: then a file that is made is there.
+ *         forbids the way), -EMFILE, -ENFILE, -ENOSPC, -EROFS, ...: ouro_future_detail() names the
+ *         file. -ENAMETOOLONG, -EINVAL (NULL, unknown flags; or no O_DIRECT there), -EBADF
+ *         (opts->at is closed), -ECANCELED, -ENOMEM, -EPERM (no loop on this thread), -ECHILD,
+ *         -ESHUTDOWN. A cancel may come too late: then a file that is made is there.
  * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_file_open(const char *path, int flags,
@@ -142,7 +142,8 @@ ouro_future *ouro_file_open(const char *path, int flags,
 
 /**
  * Make a handle of a descriptor. Pipes, terminals and devices too; where there are no positions,
- * offsets are ignored.
+ * offsets are ignored. From the first write to such a thing to its close, SIGPIPE is blocked in the
+ * loop's thread: if nobody reads, the write fails with -EPIPE.
  *
  * @param fd        Open. On success the handle's, which closes it; on failure still yours.
  * @param ret_file  Receives the handle, yours until ouro_file_free().
@@ -383,8 +384,8 @@ ouro_future *ouro_file_advise(ouro_file *f, int64_t offset, int64_t length,
  *
  * The kernel has no lock to wait for that could be cancelled, so the wait looks now and then: after
  * 1 ms, then less often, every 32 ms at last; and at once when a handle of this loop unlocks, in
- * the order in which they came. Each look is a system call on the loop's thread, for which a network
- * file system asks its server.
+ * the order in which they came. Each look is a system call on the loop's thread, for which a
+ * network file system asks its server.
  *
  * @param f     Borrowed; the future keeps what it needs of it.
  * @param mode  What to keep out.

@@ -109,8 +109,9 @@ ouro_future *ouro_temp_keep(ouro_temp *t, const char *path,
  * way comes to its end first.
  *
  * @param t  Borrowed; stays valid until ouro_temp_free(). May be closed again.
- * @return A future, never NULL: 0; of a folder the first error of removing what is in it; -EINVAL (NULL), -EXDEV, -ECHILD, -ESHUTDOWN, -ENOMEM. A cancel only ends the
- *         wait for it.   @owns the caller.   @thread Loop thread only.
+ * @return A future, never NULL: 0; of a folder the first error of removing what is in it; -EINVAL
+ *         (NULL), -EXDEV, -ECHILD, -ESHUTDOWN, -ENOMEM. A cancel only ends the wait for it.
+ * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_temp_close(ouro_temp *t) OURO_NODISCARD;
 

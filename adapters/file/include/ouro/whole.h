@@ -53,7 +53,8 @@ typedef struct ouro_copy_options {
     ouro_copy_progress_fn *progress; /**< Default: none */
     void *arg;                       /**< passed to progress. Borrowed until the future settles */
     int exclusive;                   /**< not 0: -EEXIST if there is anything of the target's name.
-                                          Default: a file there is replaced when the copy is whole */
+                                          Default: a file there is replaced when the copy is
+                                          whole */
     int in_place;   /**< not 0: write to the target itself, which is emptied first, and keep what
                          was written when the copy fails. A link is followed, and the file that is
                          there keeps its owner and links. Default: a new file takes its place */

@@ -34,7 +34,8 @@ typedef struct ouro_connect_options {
                                      10 ms at least. Default: 250 ms (RFC 8305, section 5);
                                      OURO_FOREVER: one after the other */
     int fast_open;            /**< not 0: TCP fast open: it is connected at once, the first bytes go
-                                     with the SYN, and only then is known whether anybody is there */
+                                     with the SYN, and only then is it known whether somebody
+                                     is there */
     ouro_socket_options socket; /**< set before connecting. Strings in it are borrowed until the
                                      future settles */
 } ouro_connect_options;
@@ -60,7 +61,7 @@ OURO_BEGIN_DECLS
  *   - -EINVAL        a malformed place, no port or port 0, an option beyond its limits; NULL
  *   - what ouro_resolve() says of the name, and the codes of the options in <ouro/sockopt.h>
  *   - -ENOMEM, -EPERM (no loop on this thread), -ECHILD, -ESHUTDOWN (the loop is closing)
- *   - other < 0      of several errors, that of the first address that says more than "no way there"
+ *   - other < 0      of several errors, that of the first address that says more than "no way"
  * @thread Loop thread only.
  */
 ouro_future *ouro_connect(const char *where, const ouro_connect_options *opts) OURO_NODISCARD;

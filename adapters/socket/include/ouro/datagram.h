@@ -323,8 +323,8 @@ ouro_future *ouro_datagram_send_many(ouro_datagram *d, ouro_outgoing *messages,
  *               and is still yours then.
  * @param n      How many, OURO_FDS_MAX at most; 0 is an ordinary message.
  * @param to     Receiver; NULL: the one peer. Lent until the future settles.
- * @return See ouro_datagram_send() and ouro_datagram_send_to(); -EBADF also for a descriptor that is
- *         not open, -EINVAL for too many or one of a ring of io_uring, -ETOOMANYREFS more are on
+ * @return See ouro_datagram_send() and ouro_datagram_send_to(); -EBADF also for a descriptor that
+ *         is not open, -EINVAL for too many or one of a ring of io_uring, -ETOOMANYREFS more are on
  *         their way than may be open here, -EOPNOTSUPP not a Unix socket.
  * @owns the caller.   @thread Loop thread only.
  */
@@ -355,8 +355,8 @@ ouro_datagram *ouro_datagram_free(ouro_datagram *d);
 /* ---- Looking --------------------------------------------------------------------------------- */
 
 /**
- * The descriptor, for the options in <ouro/sockopt.h>: groups of multicast, addresses, the peer of a
- * Unix connection. Do not read from it, write to it or close it.
+ * The descriptor, for the options in <ouro/sockopt.h>: groups of multicast, addresses, the peer of
+ * a Unix connection. Do not read from it, write to it or close it.
  *
  * @param d  Borrowed.
  * @return The descriptor, still the socket's; -EBADF (closed), -EINVAL.   @thread Loop thread only.

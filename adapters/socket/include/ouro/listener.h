@@ -30,7 +30,7 @@
  * When the process is out of descriptors or the kernel out of memory, accepting pauses: until a
  * stream or listener of this loop is closed, and else for 10 ms, twice as long every time up to
  * 1 s. Those who wait go on waiting, those who connect wait in the kernel's queue, no connection is
- * dropped to make room, and no processor is kept busy. The first time, OURO_REPORT_OVERLOAD says so.
+ * dropped to make room, and no processor is kept busy. OURO_REPORT_OVERLOAD says so once.
  */
 
 /** A listener. Belongs to the loop of the thread that made it. */
@@ -49,8 +49,8 @@ typedef struct ouro_listener_options {
     unsigned mode;        /**< permissions of a unix socket with a path, such as 0660. Default:
                                    0777 without the umask */
     ouro_ns defer;        /**< accept a TCP connection when its first bytes are there, or after
-                                   so long without; rounded up to seconds (TCP_DEFER_ACCEPT), 32767 s
-                                   at most. Only for protocols where the client speaks first.
+                                   so long without; rounded up to seconds (TCP_DEFER_ACCEPT), at
+                                   most 32767 s. Only for protocols where the client speaks first.
                                    Default: at once */
     int fast_open;        /**< connections that may send their first bytes with the SYN, at once
                                    (TCP_FASTOPEN); where the system allows that. Default: none */
@@ -149,8 +149,8 @@ int ouro_listener_from_fd(int fd, const ouro_listener_options *opts,
  *
  * @param l  Borrowed; the future keeps what it needs of it.
  * @return A future, never NULL; its ptr is the connection, an ouro_stream, n is 0. One that nobody
- *         takes goes to the next who waits, or stays until there is somebody: so ouro_await(), which
- *         takes no object, leaves it there. ouro_stream_peer() tells who it is.
+ *         takes goes to the next who waits, or stays until there is somebody: so ouro_await(),
+ *         which takes no object, leaves it there. ouro_stream_peer() tells who it is.
  *   - 0
  *   - -ECANCELED   nothing was taken
  *   - -EBADF       the listener is closed, or was while this waited
@@ -166,8 +166,8 @@ ouro_future *ouro_listener_accept(ouro_listener *l) OURO_NODISCARD;
 
 /**
  * Close: whoever waits to accept is told -EBADF, connections that nobody has asked for are closed,
- * the path of a unix socket that was bound here is removed, and when the kernel has let go of it the
- * descriptor is closed.
+ * the path of a unix socket that was bound here is removed, and when the kernel has let go of it
+ * the descriptor is closed.
  *
  * @param l  Borrowed, and valid until ouro_listener_free(). Any number may wait, also later.
  * @return A future, never NULL: 0 it is closed; -ECANCELED (it is being closed all the same),

@@ -41,8 +41,8 @@ OURO_BEGIN_DECLS
  *              and is still yours then.
  * @param n     How many, 1 to 253 (SCM_MAX_FD of Linux).
  * @return A future, never NULL:
- *   - n > 0        bytes that went, with all the descriptors: all of them, unless cancelled half-way
- *                  or the peer has gone
+ *   - n > 0        bytes that went, with all the descriptors: all of them, unless cancelled
+ *                  half-way or the peer has gone
  *   - -ECANCELED   nothing went
  *   - -EBUSY       the stream is still sending something else
  *   - -EBADF       one of @p fds is not open; or the stream is closed, or was while this waited
@@ -61,8 +61,8 @@ ouro_future *ouro_stream_send_fds(ouro_stream *s, const void *buf, size_t size, 
  * @param s     Borrowed; made with no_read_ahead.
  * @param buf   Lent until the future settles.
  * @param size  Bytes of room, 1 or more.
- * @return A future, never NULL; for n > 0 its ptr is an ouro_passed, whose descriptors are closed if
- *         nobody takes it.
+ * @return A future, never NULL; for n > 0 its ptr is an ouro_passed, whose descriptors are closed
+ *         if nobody takes it.
  *   - n > 0        bytes in @p buf
  *   - 0            the end, and no ouro_passed
  *   - -ECANCELED   nothing was taken

@@ -17,8 +17,8 @@
  *
  * What is no socket raises SIGPIPE when it is written to and nobody reads. A stream blocks that
  * signal in the loop's thread from its first write until it is closed, and the write fails with
- * -EPIPE; other threads are left alone, and children that ouro_process_start() makes have the signal
- * as usual.
+ * -EPIPE; other threads are left alone, and children that ouro_process_start() makes have the
+ * signal as usual.
  */
 
 OURO_BEGIN_DECLS
@@ -30,7 +30,7 @@ OURO_BEGIN_DECLS
  * @param ret_read   Receives the end to read from, yours until ouro_stream_free(). Writing to it is
  *                   -EBADF.
  * @param ret_write  Receives the end to write to, likewise.
- * @return 0; on failure nothing is written: -EMFILE, -ENFILE, -EINVAL (NULL; see ouro_stream_new()),
+ * @return 0; on failure nothing is written: -EMFILE, -ENFILE, -EINVAL (NULL; ouro_stream_new()),
  *         -ENOMEM, -EPERM (no loop on this thread), -ECHILD, -ESHUTDOWN.
  * @thread Loop thread only.
  */
@@ -55,8 +55,8 @@ int ouro_socketpair(const ouro_stream_options *opts, ouro_stream **ret_a,
  * not changed, so that others who have it do not notice.
  *
  * Make one, not several: each receives ahead, and keeps what the others would have read. With
- * no_read_ahead it takes no more than it is asked for, so that a child can read on; a terminal gives
- * a line at a time all the same.
+ * no_read_ahead it takes no more than it is asked for, so that a child can read on; a terminal
+ * gives a line at a time all the same.
  *
  * A read of a terminal or a file is left to a thread of the kernel's when there is nothing to read
  * at once.
@@ -71,8 +71,8 @@ int ouro_stdin(const ouro_stream_options *opts, ouro_stream **ret_stream) OURO_N
 
 /**
  * The standard output as a stream. What it writes and what printf(3) buffers are in no order: use
- * one, or fflush(3) before. A file is written where it stands, or at its end, if the shell opened it
- * so (`>>`).
+ * one, or fflush(3) before. A file is written where it stands, or at its end, if the shell opened
+ * it so (`>>`).
  *
  * @param opts        Copied; NULL for defaults.
  * @param ret_stream  Receives it, yours until ouro_stream_free(). That does not flush what was put.

@@ -35,14 +35,14 @@ OURO_BEGIN_DECLS
 ouro_future *ouro_stream_copy(ouro_stream *from, ouro_stream *to) OURO_NODISCARD;
 
 /**
- * Write to each of two streams what the other brings, until both have ended. The end of one is passed
- * on, by shutting the other down for writing, while the other direction goes on. An error in one
- * direction cancels the other.
+ * Write to each of two streams what the other brings, until both have ended. The end of one is
+ * passed on, by shutting the other down for writing, while the other direction goes on. An error in
+ * one direction cancels the other.
  *
  * @param a  Borrowed until the future settles.
  * @param b  Borrowed until the future settles.
- * @return A future, never NULL: 0 both have ended; else as ouro_stream_copy(). Close both afterwards;
- *         ouro_stream_stats_get() tells how much went each way.
+ * @return A future, never NULL: 0 both have ended; else as ouro_stream_copy(). Close both
+ *         afterwards; ouro_stream_stats_get() tells how much went each way.
  * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_stream_relay(ouro_stream *a, ouro_stream *b) OURO_NODISCARD;

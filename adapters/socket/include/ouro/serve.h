@@ -58,8 +58,9 @@ typedef struct ouro_serve_options {
                             it has settled. Default: "connection" */
     ouro_serve_error_fn *on_error; /**< called for each connection that ends with an error, but for
                                         those that the server cancels. Default: they are counted */
-    int keep_listening; /**< not 0: the listener is not closed when the server stops, so that another
-                             can go on with it. Default: it is, so that clients turn elsewhere */
+    int keep_listening; /**< not 0: the listener is not closed when the server stops, so that
+                             another can go on with it. Default: it is, so that clients turn
+                             elsewhere */
 } ouro_serve_options;
 
 /** What a server has done. */
@@ -91,9 +92,9 @@ OURO_BEGIN_DECLS
 /**
  * Run a server.
  *
- * @param l        Borrowed until the future has settled. It is closed when the server stops; free it
- *                 afterwards. Closing it yourself is a way to stop the server, with the grace of the
- *                 options.
+ * @param l        Borrowed until the future has settled. It is closed when the server stops; free
+ *                 it afterwards. Closing it yourself is a way to stop the server, with the grace of
+ *                 the options.
  * @param handler  The body of each connection's task.
  * @param arg      Passed to @p handler and on_error. Yours; must live until the future has settled.
  * @param opts     Copied; NULL for defaults.

@@ -166,9 +166,9 @@ int ouro_sockopt_receive_buffer(int fd);
  * What a close does with bytes that were not sent yet.
  *
  * @param fd     A socket.
- * @param limit  OURO_FOREVER: the kernel goes on sending behind the scenes, the default. 0: they are
- *               thrown away and the connection is reset. Else close waits, at most so long; as a
- *               close that waits stops the loop, use that with blocking programs only.
+ * @param limit  OURO_FOREVER: the kernel goes on sending behind the scenes, the default. 0: they
+ *               are thrown away and the connection is reset. Else close waits, at most so long; as
+ *               a close that waits stops the loop, use that with blocking programs only.
  * @return 0 or an error; -EINVAL for more than 32 767 s.   @thread Any.
  */
 int ouro_sockopt_set_linger(int fd, ouro_ns limit);

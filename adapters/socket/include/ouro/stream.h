@@ -221,8 +221,8 @@ ouro_future *ouro_stream_read_line(ouro_stream *s, char *buf, size_t size) OURO_
  * Borrow what has come where it lies, without a copy: one buffer of it.
  *
  * @param s          Borrowed.
- * @param ret_bytes  Receives where they are, before the future settles. The bytes count as read, and
- *                   are lent to you until the next call that reads from the stream, or
+ * @param ret_bytes  Receives where they are, before the future settles. The bytes count as read,
+ *                   and are lent to you until the next call that reads from the stream, or
  *                   ouro_stream_done(), or the stream's close. Writing them back to a stream is
  *                   allowed: await that write first.
  * @return A future, never NULL: the number of bytes; 0 the end; else as ouro_stream_read().
@@ -288,17 +288,17 @@ ouro_future *ouro_stream_writev(ouro_stream *s, const struct iovec *parts, size_
  *
  * Over TCP what is in the page cache does not come through this program's memory (Linux 6.5, and a
  * file that we own or may write: else the kernel does not say what it has in the cache). The socket
- * is in non-blocking mode for moments then, which those would notice who share it. The rest is read,
- * without blocking, and written. 64 MiB over loopback: 1.1 times what sendfile(2) takes, where
- * reading and writing takes 2 to 3 times that.
+ * is in non-blocking mode for moments then, which those would notice who share it. The rest is
+ * read, without blocking, and written. 64 MiB over loopback: 1.1 times what sendfile(2) takes,
+ * where reading and writing takes 2 to 3 times that.
  *
  * @param s       Borrowed.
  * @param fd      Of a regular file; lent until the future settles. Its position does not matter.
  * @param offset  Where in the file to begin, bytes.
  * @param size    Bytes; the file may end before.
- * @return A future, never NULL: the bytes sent, less than @p size when the file ends before; else as
- *         ouro_stream_write(), and what reading the file fails with; -EISDIR, -EINVAL (no regular
- *         file; an end above INT64_MAX).
+ * @return A future, never NULL: the bytes sent, less than @p size when the file ends before; else
+ *         as ouro_stream_write(), and what reading the file fails with; -EISDIR, -EINVAL (no
+ *         regular file; an end above INT64_MAX).
  * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_stream_send_file(ouro_stream *s, int fd, uint64_t offset,
@@ -397,7 +397,8 @@ ouro_stream *ouro_stream_free(ouro_stream *s);
 /* ---- Looking --------------------------------------------------------------------------------- */
 
 /**
- * The descriptor, for options of sockets and the like. Do not read from it, write to it or close it.
+ * The descriptor, for options of sockets and the like. Do not read from it, write to it or close
+ * it.
  *
  * @param s  Borrowed.
  * @return The descriptor, still the stream's; -EBADF (closed), -EINVAL.   @thread Loop thread only.
