@@ -33,7 +33,7 @@ static void loop_closed(struct ouro__tie *tie, ouro_loop *loop, bool quietly)
     (void)loop;
     (void)quietly;
     struct ouro__files *files = OURO__CONTAINER(tie, struct ouro__files, tie);
-    if (files->writes)
+    if (files->blocks_sigxfsz)
         ouro__signal_unblock(SIGXFSZ);
     *files = (struct ouro__files){.loop = NULL};
 }
@@ -180,18 +180,6 @@ static void close_descriptor(ouro_file *file)
         end_closing(file, close_now(file));
 }
 
-void ouro__file_to_be_written(ouro_file *file)
-{
-    struct ouro__files *files = ouro__files_of(file->loop);
-    if (!files->writes)
-        ouro__signal_block(SIGXFSZ);
-    files->writes = true;
-    if (!file->blocks_sigpipe && ouro__is_stream(file)) {
-        ouro__signal_block(SIGPIPE);
-        file->blocks_sigpipe = true;
-    }
-}
-
 /* Nobody wants to know any more where the file ends, nor why that could not be found out. */
 static void forget_question(ouro_file *file)
 {
@@ -204,13 +192,13 @@ static void forget_question(ouro_file *file)
 
 static void end_closing(ouro_file *file, int rc)
 {
-    if (file->blocks_sigpipe)
-        ouro__signal_unblock(SIGPIPE);
-    file->blocks_sigpipe = false;
     file->fd = -1;
     file->state = OURO__FILE_CLOSED;
     file->close_result = rc;
     forget_question(file);
+    if (file->blocks_sigpipe)
+        ouro__signal_unblock(SIGPIPE);
+    file->blocks_sigpipe = false;
     ouro__serve_all(&file->closers, rc);
     ouro__file_unref(file);
 }

@@ -34,7 +34,7 @@ struct ouro__files {
     uint64_t turn; /* of the loop, in which */
     size_t spent;  /* so many bytes were moved by plain calls */
 
-    bool writes; /* and so SIGXFSZ is blocked */
+    bool blocks_sigxfsz; /* from the first write to its end */
 
     uint64_t known_disk; /* the device of a local file system that was asked about last */
 
@@ -94,9 +94,6 @@ enum ouro__route ouro__route_sync(ouro_file *file);
 enum ouro__route ouro__route_stat(ouro_file *file);
 enum ouro__route ouro__route_close(ouro_file *file);
 
-/* Whether it is without positions. */
-bool ouro__is_stream(ouro_file *file);
-
 /* Whether the task that calls is cancelled: then nothing may be begun that its wait could not take
  * back. */
 bool ouro__caller_cancelled(const ouro_loop *loop);
@@ -134,9 +131,9 @@ struct ouro_file {
     bool direct;       /* O_DIRECT */
     bool appends_only; /* O_APPEND */
     bool through;      /* O_DSYNC, O_SYNC: a write waits for the disk */
+    bool no_nowait;    /* RWF_NOWAIT is not known there */
+    bool locked[2];    /* by a lock on a range, on the whole */
     bool blocks_sigpipe;
-    bool no_nowait; /* RWF_NOWAIT is not known there */
-    bool locked[2]; /* by a lock on a range, on the whole */
     int close_result;
     int64_t written;           /* bytes, through this handle */
     int64_t cursor;            /* of appends; -1: not asked yet */
@@ -146,11 +143,6 @@ struct ouro_file {
     struct ouro__line closers; /* who waits for the end */
     struct ouro__op closing;
 };
-
-/* Before a write: what kills a program is to be an error. Files of this loop that get too big raise
- * SIGXFSZ, pipes that nobody reads SIGPIPE; a descriptor has no other way to ask that they do not.
- */
-void ouro__file_to_be_written(ouro_file *file);
 
 /* 0 when @file may be worked with, and then its loop. */
 int ouro__file_check(const ouro_file *file, ouro_loop **ret_loop);

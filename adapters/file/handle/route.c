@@ -167,11 +167,6 @@ enum ouro__file_kind ouro__route_kind(ouro_file *file)
 
 /* ---- Routes ---------------------------------------------------------------------------------- */
 
-bool ouro__is_stream(ouro_file *file)
-{
-    return ouro__route_kind(file) == OURO__FILE_STREAM;
-}
-
 enum ouro__route ouro__route_read(ouro_file *file)
 {
     if (file->direct)

@@ -15,7 +15,9 @@
  * has brought something that is its result, and the error comes with the next one.
  */
 #include "file_int.h"
+#include "signals_int.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -127,7 +129,7 @@ static bool takes_what_is_there(const struct transfer *t)
     ouro_file *file = t->w.file;
     if (t->what != READ || t->exact)
         return false;
-    return file->direct ? ouro__is_stream(file) : file->kind == OURO__FILE_STREAM;
+    return (file->direct ? ouro__route_kind(file) : file->kind) == OURO__FILE_STREAM;
 }
 
 /* A piece of @size came to @n. True: the transfer is over. */
@@ -415,6 +417,20 @@ static int check(const ouro_file *file, const struct wish *w, ouro_loop **ret_lo
     return 0;
 }
 
+/* Who writes beyond the limit of sizes, or to a pipe that nobody reads, is told by its result, and
+ * not killed. */
+static void mind_signals(ouro_file *file)
+{
+    struct ouro__files *files = ouro__files_of(file->loop);
+    if (!files->blocks_sigxfsz)
+        ouro__signal_block(SIGXFSZ);
+    files->blocks_sigxfsz = true;
+    if (file->blocks_sigpipe || ouro__route_kind(file) != OURO__FILE_STREAM)
+        return;
+    ouro__signal_block(SIGPIPE);
+    file->blocks_sigpipe = true;
+}
+
 static ouro_future *start(ouro_file *file, const struct wish *w)
 {
     ouro_loop *loop;
@@ -425,6 +441,8 @@ static ouro_future *start(ouro_file *file, const struct wish *w)
     struct transfer *t = ouro__work_new(loop, &transfer_kind, file);
     if (!t)
         return ouro__failed(-ENOMEM);
+    if (w->what == WRITE)
+        mind_signals(file);
     t->job = (struct ouro__job){.run = resume};
     t->one = w->iov[0];
     t->iov = w->is_array ? w->iov : &t->one;
@@ -436,8 +454,6 @@ static ouro_future *start(ouro_file *file, const struct wish *w)
     t->exact = w->exact;
     t->append = w->append;
     pass_done(t);
-    if (w->what == WRITE)
-        ouro__file_to_be_written(file);
     if (w->append)
         ouro__list_push(&file->appends, &t->in_line);
     if (left == 0)

@@ -131,8 +131,8 @@ OURO_BEGIN_DECLS
  * @param opts   Copied, and opts->at is kept until the future settles; NULL for defaults.
  * @return A future, never NULL: 0, and an ouro_file in ptr, for ouro_await_ptr(); nobody's is
  *         closed. -ENOENT, -EACCES, -EEXIST, -EISDIR, -ENOTDIR, -ELOOP, -EXDEV (opts->resolve
- *         forbids the way), -EMFILE, -ENFILE, -ENOSPC, -EROFS, -ENXIO, ...: ouro_future_detail() names
- *         the file. -ENAMETOOLONG, -EINVAL (NULL, unknown flags; or no O_DIRECT there), -EBADF
+ *         forbids the way), -EMFILE, -ENFILE, -ENOSPC, -EROFS, ...: ouro_future_detail() names the
+ *         file. -ENAMETOOLONG, -EINVAL (NULL, unknown flags; or no O_DIRECT there), -EBADF
  *         (opts->at is closed), -ECANCELED, -ENOMEM, -EPERM (no loop on this thread), -ECHILD,
  *         -ESHUTDOWN. A cancel may come too late: then a file that is made is there.
  * @owns the caller.   @thread Loop thread only.
