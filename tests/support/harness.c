@@ -208,11 +208,11 @@ int64_t run_main(ouro_task_fn *body, void *arg)
 }
 
 /* What ends by itself has a hundred turns for it: frees put off to the next turn, last
- * completions. */
+ * completions, of the background's operations as well. */
 static void settle_down(void)
 {
     int left = 1;
-    for (int i = 0; i < 100 && left == 1; i++)
+    for (int i = 0; i < 100 && (left == 1 || (left == 0 && stats().live_operations)); i++)
         left = ouro_loop_step(ouro_loop_current(), OURO_MS(10));
     check_eq(left, 0);
 }
