@@ -153,14 +153,16 @@ static long resident(void)
     return pages * sysconf(_SC_PAGESIZE);
 }
 
-/* Until it has noticed that its clients have gone. */
+/* Until it has noticed that its clients have gone, and the kernel has let go of their streams. */
 static void until_quiet(const ouro_future *server)
 {
     ouro_server_stats stats;
+    ouro_stream_buffers_stats buffers;
     do {
         must(ouro_await(ouro_sleep(OURO_MS(5))) == 0);
         must(ouro_server_stats_get(server, &stats) == 0);
-    } while (stats.live > 0);
+        must(ouro_stream_buffers_get(&buffers) == 0);
+    } while (stats.live > 0 || buffers.held > 0);
 }
 
 struct pipes {
