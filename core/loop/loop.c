@@ -14,10 +14,11 @@
 
 #include <string.h>
 
-#define REAP_BATCH 64
-#define REAP_MAX   512 /* completions a turn: what comes faster must not keep timers waiting */
-#define SHORT_MAX  64  /* turns in a row that only run the ready list and look at the ring */
-#define TRIM_EVERY OURO_SEC(1)
+#define REAP_BATCH  8
+#define REAP_MAX    512 /* completions a turn: what comes faster must not keep timers waiting */
+#define BROUGHT_MAX ((size_t)256 * 1024) /* what they bring is used while it is in the cache */
+#define SHORT_MAX   64 /* turns in a row that only run the ready list and look at the ring */
+#define TRIM_EVERY  OURO_SEC(1)
 
 _Thread_local ouro_loop *ouro__this_loop;
 
@@ -160,7 +161,9 @@ static void take_completions(ouro_loop *loop)
     struct ouro__driver *d = loop->driver;
     struct ouro__completion batch[REAP_BATCH];
     unsigned n = REAP_BATCH;
-    for (unsigned taken = 0; taken < REAP_MAX && n == REAP_BATCH; taken += n) {
+    loop->brought = 0;
+    for (unsigned taken = 0; n == REAP_BATCH && taken < REAP_MAX && loop->brought < BROUGHT_MAX;
+         taken += n) {
         n = d->ops->reap(d, batch, REAP_BATCH);
         for (unsigned i = 0; i < n; i++)
             ouro__op_complete(loop, &batch[i]);

@@ -111,6 +111,7 @@ struct ouro_loop {
     uint64_t calls_live;
     uint64_t handles; /* futures and calls that have memory */
     uint64_t turns;
+    size_t brought; /* bytes that the completions of this turn have brought into memory */
     ouro_ns next_trim;
 
     enum ouro__phase phase;

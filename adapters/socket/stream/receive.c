@@ -137,6 +137,7 @@ static size_t note(ouro_stream *s, ssize_t rc)
     if (rc > 0) {
         in->bytes += (uint64_t)rc;
         in->receives++;
+        s->loop->brought += (size_t)rc;
         return (size_t)rc;
     }
     if (rc == -EINTR)
