@@ -28,9 +28,7 @@
 #define OURO__OP_FUTEX_WAIT       51u /* 6.7 */
 #define OURO__OP_FIXED_FD_INSTALL 54u /* 6.8 */
 #define OURO__OP_FTRUNCATE        55u /* 6.9 */
-#define OURO__OP_BIND             56u /* 6.11 */
 #define OURO__OP_LISTEN           57u /* 6.11 */
-#define OURO__OP_EPOLL_WAIT       59u /* 6.15 */
 #define OURO__OP_PIPE             62u /* 6.16 */
 
 /* Advice for madvise(2): guard pages that do not split the map. */
