@@ -48,6 +48,7 @@ static void asked(ouro_future *job, void *arg)
     struct pg_session *s = arg;
     ouro_future_result(job); /* read: if it has failed, the limit is what is left */
     s->cancel.job = ouro_unref(s->cancel.job);
+    s->cancel.thread = ouro_pool_free(s->cancel.thread);
     if (!ouro__pg_session_over(s)) {
         if (!s->cancel.lingers)
             settle_down(s);
@@ -56,27 +57,36 @@ static void asked(ouro_future *job, void *arg)
     ouro__pg_session_unref(s);
 }
 
+/* If it runs, it goes on without us. */
+static void forget_job(struct pg_session *s)
+{
+    ouro_cancel(s->cancel.job);
+    s->cancel.job = ouro_unref(s->cancel.job);
+    s->cancel.thread = ouro_pool_free(s->cancel.thread);
+}
+
 static int start_job(struct pg_session *s)
 {
-    ouro_pool *thread;
     PGcancel *request = PQgetCancel(s->db);
     if (!request)
         return -ENOMEM;
-    int rc = ouro_pool_new(1, &(ouro_pool_options){.name = "pg cancel"}, &thread);
+    int rc = ouro_pool_new(1, &(ouro_pool_options){.name = "pg cancel"}, &s->cancel.thread);
     if (rc < 0) {
         PQfreeCancel(request);
         return rc;
     }
-    s->cancel.job = ouro_offload_with(
-        ask, request,
-        &(ouro_offload_options){
-            .pool = thread, .arg_free = free_request, .abandon = 1, .name = "PostgreSQL cancel"});
+    ouro_offload_options opts = {
+        .pool = s->cancel.thread,
+        .arg_free = free_request,
+        .abandon = 1,
+        .name = "PostgreSQL cancel",
+    };
+    s->cancel.job = ouro_offload_with(ask, request, &opts);
     rc = ouro_on_done(s->cancel.job, asked, s);
     if (rc == 0)
         ouro__pg_session_ref(s);
     else
-        s->cancel.job = ouro_unref(s->cancel.job);
-    ouro_pool_free(thread); /* the job goes on */
+        forget_job(s);
     return rc;
 }
 
@@ -164,6 +174,5 @@ void ouro__pg_cancel_forget(struct pg_session *s)
         return;
     if (ouro_off_done(s->cancel.job, asked, s) == 1)
         ouro__pg_session_unref(s);
-    ouro_cancel(s->cancel.job);
-    s->cancel.job = ouro_unref(s->cancel.job);
+    forget_job(s);
 }
