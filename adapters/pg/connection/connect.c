@@ -87,15 +87,21 @@ static void free_handle(void *pg)
     ouro_pg_free(pg);
 }
 
+const char *ouro__pg_limit_sql(ouro_ns limit, char *buf, size_t size)
+{
+    if (!limit || limit == OURO_FOREVER)
+        return NULL;
+    snprintf(buf, size, "SET statement_timeout = %llu",
+             (unsigned long long)(limit / OURO_MS(1) + (limit % OURO_MS(1) != 0)));
+    return buf;
+}
+
 /* The session's own limit on statements, which connection poolers would not take as an option. */
 static int limit_statements(ouro_pg *pg, ouro_ns limit)
 {
-    char sql[64];
-    if (!limit || limit == OURO_FOREVER)
-        return 0;
-    snprintf(sql, sizeof sql, "SET statement_timeout = %llu",
-             (unsigned long long)(limit / OURO_MS(1) + (limit % OURO_MS(1) != 0)));
-    return ouro__pg_simple_own(pg->session, sql);
+    char buf[OURO__PG_LIMIT_SQL];
+    const char *sql = ouro__pg_limit_sql(limit, buf, sizeof buf);
+    return sql ? ouro__pg_simple_own(pg->session, sql) : 0;
 }
 
 static void succeed(struct connecting *c)
