@@ -39,9 +39,11 @@
 #define OURO_ESQL_DIGIT(c) ((c) <= '9' ? (c) - '0' : (c) - 'A' + 10)
 /** A database refused something with the SQLSTATE of these five characters: ('2','3','5','0','5').
  *  ouro_sqlstate() has them back. */
-#define OURO_ESQL(a, b, c, d, e)                                                     \
-    (100000000 + (((OURO_ESQL_DIGIT(a) * 36 + OURO_ESQL_DIGIT(b)) * 36 +             \
-                   OURO_ESQL_DIGIT(c)) * 36 + OURO_ESQL_DIGIT(d)) * 36 +             \
+#define OURO_ESQL(a, b, c, d, e)                                                        \
+    (100000000 +                                                                        \
+     (((OURO_ESQL_DIGIT(a) * 36 + OURO_ESQL_DIGIT(b)) * 36 + OURO_ESQL_DIGIT(c)) * 36 + \
+      OURO_ESQL_DIGIT(d)) *                                                             \
+         36 +                                                                           \
      OURO_ESQL_DIGIT(e))
 /** A row refers to another that is not there (23503). */
 #define OURO_ESQL_FOREIGN_KEY_VIOLATION OURO_ESQL('2', '3', '5', '0', '3')

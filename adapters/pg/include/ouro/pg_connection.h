@@ -94,14 +94,14 @@ typedef enum ouro_pg_state {
 
 /** What a connection has done. */
 typedef struct ouro_pg_stats {
-    uint64_t statements;  /**< sent to the server, those of batches one by one */
-    uint64_t prepared;    /**< of them, by a statement that was prepared before */
-    uint64_t preparings;  /**< statements that were prepared */
-    uint64_t errors;      /**< statements that failed */
-    uint64_t cancels;     /**< asked of the server */
-    uint64_t notices;     /**< remarks of the server */
-    size_t waiting;       /**< statements that stand in line now */
-    size_t known;         /**< prepared statements that are kept now */
+    uint64_t statements; /**< sent to the server, those of batches one by one */
+    uint64_t prepared;   /**< of them, by a statement that was prepared before */
+    uint64_t preparings; /**< statements that were prepared */
+    uint64_t errors;     /**< statements that failed */
+    uint64_t cancels;    /**< asked of the server */
+    uint64_t notices;    /**< remarks of the server */
+    size_t waiting;      /**< statements that stand in line now */
+    size_t known;        /**< prepared statements that are kept now */
 } ouro_pg_stats;
 
 OURO_BEGIN_DECLS
@@ -223,8 +223,7 @@ ouro_future *ouro_pg_script(ouro_pg *pg, const char *sql,
  * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_pg_batch(ouro_pg *pg, const ouro_pg_statement *statements, size_t n,
-                           ouro_result *results,
-                           const ouro_pg_batch_options *opts) OURO_NODISCARD;
+                           ouro_result *results, const ouro_pg_batch_options *opts) OURO_NODISCARD;
 
 /* ---- Looking at it --------------------------------------------------------------------------- */
 

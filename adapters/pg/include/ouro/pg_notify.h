@@ -18,7 +18,7 @@
  *     }
  *
  * What comes is kept until somebody takes it, however much that is. When the connection is lost,
- * what was kept can still be had, then ouro_pg_notified() fails with the reason. Connect again,
+ * what was kept can still be had, then ouro_pg_notified() fails. Connect again,
  * listen again, and look at the tables for what has happened in between.
  */
 
@@ -70,7 +70,8 @@ ouro_future *ouro_pg_notify(ouro_pg *pg, const char *channel, const char *payloa
  * @return A future, never NULL; its ptr is an ouro_pg_notification. One that nobody takes is there
  *         for the next who asks.
  *   - 0            here it is
- *   - -EBADF       the connection was closed or released, or was while this waited
+ *   - -EPIPE       the connection was closed or lost while this waited; ask again for the reason
+ *   - -EBADF       it is closed or released
  *   - -ECANCELED, -EINVAL (NULL), -ENOMEM, -EXDEV, -ECHILD, -ESHUTDOWN
  *   - else         why the connection was lost
  * @owns the caller: await it with ouro_await_ptr().   @thread Loop thread only.

@@ -55,21 +55,21 @@ typedef struct ouro_pg_pool_options {
 /** What a pool has, and has done. total is idle + leased + connecting + draining, and never more
  *  than the maximum. */
 typedef struct ouro_pg_pool_stats {
-    int total;           /**< connections */
-    int idle;            /**< that wait to be used */
-    int leased;          /**< in use */
-    int connecting;      /**< being made */
-    int draining;        /**< given back, and being tidied up, or being closed */
-    int waiting;         /**< who stand in line */
-    uint64_t acquires;   /**< leases handed out */
-    uint64_t waits;      /**< of these, after standing in line */
-    uint64_t timeouts;   /**< that stood in line for too long */
-    uint64_t refused;    /**< that found the line too long */
-    uint64_t made;       /**< connections that were made */
-    uint64_t lost;       /**< whose server went away */
-    uint64_t retired;    /**< closed for age or idleness */
-    uint64_t failures;   /**< attempts at a connection that failed */
-    ouro_ns waited;      /**< nanoseconds stood in line, all together */
+    int total;         /**< connections */
+    int idle;          /**< that wait to be used */
+    int leased;        /**< in use */
+    int connecting;    /**< being made */
+    int draining;      /**< given back, and being tidied up, or being closed */
+    int waiting;       /**< who stand in line */
+    uint64_t acquires; /**< leases handed out */
+    uint64_t waits;    /**< of these, after standing in line */
+    uint64_t timeouts; /**< that stood in line for too long */
+    uint64_t refused;  /**< that found the line too long */
+    uint64_t made;     /**< connections that were made */
+    uint64_t lost;     /**< whose server went away */
+    uint64_t retired;  /**< closed for age or idleness */
+    uint64_t failures; /**< attempts at a connection that failed */
+    ouro_ns waited;    /**< nanoseconds stood in line, all together */
 } ouro_pg_pool_stats;
 
 OURO_BEGIN_DECLS

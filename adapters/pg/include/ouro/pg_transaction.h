@@ -64,8 +64,9 @@ ouro_future *ouro_pg_begin(ouro_pg *pg, const ouro_pg_transaction_options *opts)
 /**
  * Commit, or release a savepoint: after all that was called on the transaction before.
  *
- * @param tx  Consumed, whatever this returns; calls on it fail with -EBADF from now on. NULL, or a
- *            handle that is no transaction, is -EINVAL and stays as it is.
+ * @param tx  Consumed, and may not be used any more. NULL, or a handle that is no transaction, is
+ *            -EINVAL and stays as it is; so does, with -EDEADLK, one in which this task has another
+ *            transaction open.
  * @return A future, never NULL:
  *   - 0                  it is committed
  *   - -OURO_EROLLEDBACK  it is not: a statement had failed, and the server rolled back

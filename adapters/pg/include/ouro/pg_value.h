@@ -56,8 +56,8 @@ typedef struct ouro_pg_value {
 #define OURO_PG_PARAMS_MAX 65535
 
 /** Parameters and their number, for the two arguments of every call that takes them; in C alone. */
-#define OURO_PG_PARAMS(...)                  \
-    ((const ouro_pg_value[]){__VA_ARGS__}),  \
+#define OURO_PG_PARAMS(...)                 \
+    ((const ouro_pg_value[]){__VA_ARGS__}), \
         (sizeof((const ouro_pg_value[]){__VA_ARGS__}) / sizeof(ouro_pg_value))
 
 /**
