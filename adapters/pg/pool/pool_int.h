@@ -13,7 +13,7 @@
 #include <ouro/pg_pool.h>
 
 #include "session.h"
-#include "wait.h"
+#include "socket_wait.h"
 
 enum pg_member_state {
     PG_CONNECTING,
