@@ -100,11 +100,15 @@ struct ouro_pg {
 
 /* The server is asked to stop what runs: see cancel.c. */
 struct pg_cancel {
-    ouro_future *job;        /* that asks, on a thread; a reference */
-    ouro_pool *thread;       /* its own: it may hang as long as a network does */
-    ouro_call *limit;        /* when the server has had time enough */
-    bool lingers;            /* it was asked, and nothing has shown that the request is used up */
-    struct pg_command fence; /* a statement that is sent to use it up */
+    ouro_future *job;          /* that asks, on a thread; a reference */
+    ouro_pool *thread;         /* its own: it may hang as long as a network does */
+    ouro_call *limit;          /* when to look again */
+    ouro_ns pause;             /* how long after that */
+    ouro_ns deadline;          /* when the server has had time enough */
+    unsigned requests;         /* made, and not seen to have hit */
+    struct pg_command *target; /* what is to stop, while it runs; to compare with */
+    bool lingers;              /* it was asked, and nothing has shown that the request is used up */
+    struct pg_command fence;   /* a statement that is sent to use it up */
 };
 
 /* What the server has remarked, and the user has not been told. */
