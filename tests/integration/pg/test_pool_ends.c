@@ -2,6 +2,8 @@
 /*
  * Pools: connections that are lost, that cannot be made, that get old, and the end.
  */
+#define _GNU_SOURCE
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -242,6 +244,58 @@ KernelTest(pool_ends, asked_for_a_sign_of_life)
     pg = leased(pool); /* not silent for long: not asked */
     check_eq(ouro_pg_stats_get(pg, &before), 0);
     check_eq(after.statements, before.statements);
+    ouro_pg_free(pg);
+    pool_over(pool);
+    return 0;
+}
+
+/* A backend that does not move is like a network that has forgotten a connection. */
+KernelTest(pool_ends, the_silent_are_given_up)
+{
+    ouro_pg_pool_options opts = {
+        .max = 2, .check_after = OURO_MS(30), .connect_limit = OURO_MS(300)};
+    ouro_pg_pool *pool = pool_at(pg_conninfo(), &opts);
+    ouro_pg *a = leased(pool), *b = leased(pool);
+    pid_t one = (pid_t)ouro_pg_backend(a), other = (pid_t)ouro_pg_backend(b);
+    ouro_pg_free(a);
+    ouro_pg_free(b);
+    check_eq(kill(one, SIGSTOP), 0);
+    check_eq(kill(other, SIGSTOP), 0);
+    check_eq(ouro_await(ouro_sleep(OURO_MS(50))), 0);
+    ouro_ns begun_at = ouro_now();
+    a = leased(pool);
+    check_eq(number(a, "SELECT 7"), 7);
+    check(ouro_now() - begun_at < OURO_MS(600)); /* the other one was not asked as well */
+    check_eq(pool_stats(pool).lost, 1);
+    check_eq(pool_stats(pool).total, 1);
+    check_eq(pool_stats(pool).retired, 1);
+    check_eq(kill(one, SIGCONT), 0);
+    check_eq(kill(other, SIGCONT), 0);
+    ouro_pg_free(a);
+    pool_over(pool);
+    return 0;
+}
+
+KernelTest(pool_ends, tidying_has_a_limit)
+{
+    ouro_pg_pool_options opts = {
+        .max = 1,
+        .connect_limit = OURO_MS(200),
+        .connection = {.cancel_grace = OURO_MS(100)},
+    };
+    ouro_pg_pool *pool = pool_at(pg_conninfo(), &opts);
+    ouro_pg *pg = leased(pool);
+    ouro_pg *tx = begun(pg);
+    pid_t backend = (pid_t)ouro_pg_backend(pg);
+    check_eq(kill(backend, SIGSTOP), 0);
+    ouro_pg_free(pg);
+    ouro_pg_free(tx);
+    ouro_ns begun_at = ouro_now();
+    pg = leased(pool); /* another */
+    check(ouro_now() - begun_at >= OURO_MS(300));
+    check(ouro_pg_backend(pg) != backend);
+    check_eq(kill(backend, SIGCONT), 0);
+    check_eq(pool_stats(pool).lost, 1);
     ouro_pg_free(pg);
     pool_over(pool);
     return 0;
