@@ -29,9 +29,11 @@ struct connecting {
     ouro_promise *promise;
     ouro_pg_options opts;
     struct pg_places places;
-    ouro_future *names; /* the lookups, while they are waited for; a reference */
-    ouro_result *found; /* what they came to */
-    size_t asked;       /* how many there are */
+    ouro_future **names; /* the lookups; references, until all have settled */
+    ouro_result *found;  /* what they came to */
+    size_t asked;        /* how many there are */
+    size_t pending;      /* of those, and have not settled */
+    int short_of;        /* < 0: one could not be waited for */
     PGconn *db;
     struct pg_wait wait;
     ouro_call *limit; /* for the address that is being tried */
@@ -60,6 +62,7 @@ static void destroy(struct connecting *c)
     for (size_t i = 0; c->found && i < c->asked; i++)
         ouro_addresses_free(c->found[i].ptr);
     ouro_memory_release(c->found);
+    ouro_memory_release(c->names);
     ouro_memory_release(c);
 }
 
@@ -230,39 +233,60 @@ static void socket_ready(void *arg, int64_t events)
 
 /* ---- Names ----------------------------------------------------------------------------------- */
 
-static void names_found(ouro_future *done, void *arg)
+static void names_found(struct connecting *c)
 {
-    struct connecting *c = arg;
-    char text[256];
-    int64_t rc = ouro_future_result(done).n;
-    c->names = ouro_unref(c->names);
+    char text[256] = "";
+    int64_t rc = c->short_of;
+    for (size_t i = 0; i < c->asked; i++) {
+        c->found[i] = ouro_future_take(c->names[i]);
+        ouro_unref(c->names[i]);
+    }
     if (rc == 0)
         rc = ouro__pg_places_resolve(&c->places, c->found, text, sizeof text);
-    else
-        *text = '\0';
     if (rc < 0)
         fail(c, rc, *text ? text : NULL);
     else
         start(c, 0);
 }
 
-/* Ask for all of them at once. */
-static int ask_for_names(struct connecting *c)
+static void name_found(ouro_future *done, void *arg)
+{
+    struct connecting *c = arg;
+    (void)done;
+    if (--c->pending == 0)
+        names_found(c);
+}
+
+static void cancel_names(struct connecting *c)
+{
+    for (size_t i = 0; i < c->asked; i++)
+        ouro_cancel(c->names[i]);
+}
+
+/* Ask for all of them at once. Each is waited for by itself: what a gather writes to could not be
+ * freed if there were no memory to wait for the gather. */
+static void ask_for_names(struct connecting *c)
 {
     size_t n = ouro__pg_places_unknown(&c->places);
-    ouro_future **asked = ouro_memory_alloc(n * sizeof(ouro_future *));
+    c->names = ouro_memory_alloc(n * sizeof(ouro_future *));
     c->found = ouro_memory_alloc(n * sizeof(*c->found));
-    if (!asked || !c->found) {
-        ouro_memory_release(asked);
-        return -ENOMEM;
+    if (!c->names || !c->found) {
+        fail(c, -ENOMEM, NULL);
+        return;
     }
-    c->asked = n;
     memset(c->found, 0, n * sizeof(*c->found));
-    for (size_t i = 0; i < n; i++)
-        asked[i] = ouro_resolve(ouro__pg_places_name(&c->places, i), NULL, &c->opts.names);
-    c->names = ouro_gather(asked, n, OURO_GATHER_COLLECT, c->found);
-    ouro_memory_release(asked);
-    return ouro_on_done(c->names, names_found, c);
+    for (; c->asked < n; c->asked++) {
+        ouro_future *f = ouro_resolve(ouro__pg_places_name(&c->places, c->asked), NULL,
+                                      &c->opts.names);
+        int rc = ouro_on_done(f, name_found, c);
+        c->names[c->asked] = f;
+        c->pending += rc == 0;
+        c->short_of = rc < 0 ? rc : c->short_of;
+    }
+    if (c->short_of)
+        cancel_names(c);
+    if (c->pending == 0)
+        names_found(c);
 }
 
 /* ---- The future ------------------------------------------------------------------------------ */
@@ -272,8 +296,8 @@ static ouro_cancel_answer asked_to_stop(ouro_promise *p, void *arg)
     struct connecting *c = arg;
     (void)p;
     c->cancelled = true;
-    if (c->names)
-        ouro_cancel(c->names);
+    if (c->pending)
+        cancel_names(c);
     else
         ouro__pg_wait_cancel(&c->wait);
     return OURO_LATER;
@@ -281,13 +305,10 @@ static ouro_cancel_answer asked_to_stop(ouro_promise *p, void *arg)
 
 static void begin(struct connecting *c)
 {
-    int rc = 0;
     if (ouro__pg_places_unknown(&c->places) == 0)
         start(c, 0);
     else
-        rc = ask_for_names(c);
-    if (rc < 0)
-        fail(c, rc, NULL);
+        ask_for_names(c);
 }
 
 static bool options_fit(const ouro_pg_options *opts)
