@@ -85,6 +85,9 @@ enum ouro__route {
  * that it has in memory; @st: what it says of itself, STATX_MNT_ID_UNIQUE asked for. */
 bool ouro__answers_at_once(struct ouro__files *files, int fd, const struct statx *st);
 
+/* Whether @fd is a regular file on a file system in memory. */
+bool ouro__is_in_memory(ouro_loop *loop, int fd);
+
 /* What it is, found out when it is asked for first. */
 enum ouro__file_kind ouro__route_kind(ouro_file *file);
 

@@ -162,6 +162,11 @@ static enum ouro__file_kind kind_of_fd(struct ouro__files *files, int fd)
     return S_ISREG(st.stx_mode) ? kind_of_place(files, fd, &st) : OURO__FILE_ELSEWHERE;
 }
 
+bool ouro__is_in_memory(ouro_loop *loop, int fd)
+{
+    return kind_of_fd(ouro__files_of(loop), fd) == OURO__FILE_MEMORY;
+}
+
 enum ouro__file_kind ouro__route_kind(ouro_file *file)
 {
     if (file->kind == OURO__FILE_UNKNOWN)
