@@ -249,15 +249,14 @@ static int64_t leave_open(void *unused)
 
 Test(dir, a_handle_may_be_freed_after_the_loops_close)
 {
-    char folder[] = "/tmp/ouro-XXXXXX";
-    check(mkdtemp(folder) && chdir(folder) == 0);
+    go_to_folder("/tmp");
     make_many(3000);
     begin_kernel();
     check_eq(run_main(leave_open, NULL), 1);
     check_eq(ouro_loop_close(ouro_loop_current()), 0);
     check(ouro_dir_free(left_open) == NULL);
     end_closed();
-    check_eq(system("rm -rf \"$PWD\""), 0);
+    leave_folder();
 }
 
 /* Holds up the only thread of the lane until its loop is closed. */
@@ -311,8 +310,7 @@ static bool folder_is_open(void)
 
 Test(dir, what_is_given_up_with_its_loop_is_closed)
 {
-    char folder[] = "/tmp/ouro-XXXXXX";
-    check(mkdtemp(folder) && chdir(folder) == 0);
+    go_to_folder("/tmp");
     make_many(3000);
     check_eq(ouro_lane_set_threads(OURO_LANE_DISK, 1), 0);
     for (enum queued what = 0; what < QUEUED; what++) {
@@ -324,7 +322,7 @@ Test(dir, what_is_given_up_with_its_loop_is_closed)
         check(ouro_dir_free(left_open) == NULL);
         end_closed();
     }
-    check_eq(system("rm -rf \"$PWD\""), 0);
+    leave_folder();
 }
 
 /* ---- Walking --------------------------------------------------------------------------------- */

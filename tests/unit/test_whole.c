@@ -73,9 +73,7 @@ FolderTest(whole, what_is_cached_is_there_at_once)
 /* A file of 10 000 bytes that are not in the cache, and the fake ring that is to read them. */
 static struct fake *begin_cold(void)
 {
-    char folder[] = "/var/tmp/ouro-XXXXXX";
-    check(mkdtemp(folder) != NULL);
-    check_eq(chdir(folder), 0);
+    go_to_folder("/var/tmp");
     make_file("cold", 10000);
     int fd = open("cold", O_RDONLY);
     check_eq(fsync(fd), 0);
@@ -86,11 +84,8 @@ static struct fake *begin_cold(void)
 
 static void end_cold(void)
 {
-    char folder[64];
     end();
-    check_eq(unlink("cold"), 0);
-    check(getcwd(folder, sizeof folder) != NULL);
-    check_eq(rmdir(folder), 0);
+    leave_folder();
 }
 
 /* A read whose first piece is in the ring. */
