@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# What is installed: headers, library, ouro-doctor, and what find_package() and pkg-config read.
-# The shared and the static library are two builds that may be installed into one prefix: each
-# brings a targets file of its own, and ouro-config.cmake picks one.
+# What is installed: headers, libraries, ouro-doctor, and what find_package() and pkg-config read.
+# The shared and the static libraries are two builds that may be installed into one prefix: each
+# brings targets files of its own, and ouro-config.cmake picks those of one kind.
 include(CMakePackageConfigHelpers)
 
 set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/ouro)
@@ -11,18 +11,26 @@ else()
     set(kind static)
 endif()
 
-install(TARGETS ouro
-    EXPORT ouro-${kind}
-    RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
-    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
-    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
-    FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+# install_library(TARGET EXPORT): a library, its headers, and ouro-EXPORTKIND-targets.cmake
+function(install_library target export)
+    install(TARGETS ${target}
+        EXPORT ouro-${export}${kind}
+        RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+    install(EXPORT ouro-${export}${kind}
+        FILE ouro-${export}${kind}-targets.cmake
+        NAMESPACE ouro::
+        DESTINATION ${config_dir})
+endfunction()
+
+install_library(ouro "")
+if(OURO_PG)
+    install_library(ouro_pg pg-)
+endif()
 install(TARGETS ouro-doctor RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 
-install(EXPORT ouro-${kind}
-    FILE ouro-${kind}-targets.cmake
-    NAMESPACE ouro::
-    DESTINATION ${config_dir})
 configure_package_config_file(cmake/ouro-config.cmake.in ouro-config.cmake
     INSTALL_DESTINATION ${config_dir}
     NO_SET_AND_CHECK_MACRO)
@@ -33,7 +41,7 @@ install(FILES
     ${CMAKE_CURRENT_BINARY_DIR}/ouro-config-version.cmake
     DESTINATION ${config_dir})
 
-# ouro.pc finds its prefix from where it lies, so that an install tree can be moved.
+# *.pc find their prefix from where they lie, so that an install tree can be moved.
 if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
     set(pc_prefix ${CMAKE_INSTALL_PREFIX})
     set(pc_libdir ${CMAKE_INSTALL_LIBDIR})
@@ -48,5 +56,15 @@ if(IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
 else()
     set(pc_includedir "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
 endif()
-configure_file(cmake/ouro.pc.in ouro.pc @ONLY)
-install(FILES ${CMAKE_CURRENT_BINARY_DIR}/ouro.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+set(pc_files ouro.pc)
+if(OURO_PG)
+    # Not "Requires.private: libpq": with --static that brings what libpq.a needs too, of which
+    # libpq-dev has nothing. Who links our static library takes libpq.so.
+    list(JOIN LIBPQ_LDFLAGS " " pc_libpq)
+    list(APPEND pc_files ouro_pg.pc)
+endif()
+foreach(file IN LISTS pc_files)
+    configure_file(cmake/${file}.in ${file} @ONLY)
+    install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${file}
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()

@@ -65,6 +65,19 @@ function(ouro_adapter name)
     ouro_compile_objects(${target})
 endfunction()
 
+# ouro_library_objects(NAME [ROOMS ...] SOURCES ... NEEDS TARGET...): the folder of an adapter that
+# is a library of its own. It sees public headers alone, as any program does.
+function(ouro_library_objects name)
+    cmake_parse_arguments(PARSE_ARGV 1 adapter "" "" "ROOMS;SOURCES;NEEDS")
+    set(target ouro_${name}_objects)
+    list(TRANSFORM adapter_ROOMS PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+    add_library(${target} OBJECT ${adapter_SOURCES})
+    target_include_directories(${target} PRIVATE
+        ${CMAKE_CURRENT_SOURCE_DIR}/include ${adapter_ROOMS} ${ouro_public_roots})
+    target_link_libraries(${target} PRIVATE ${adapter_NEEDS})
+    ouro_compile_objects(${target})
+endfunction()
+
 # What every test has: a label, a limit in seconds, exit status 77 for "skipped, and it said why".
 # Criterion runs tests in child processes and takes no notice of what a sanitizer reports when one
 # exits, so the report itself is what fails the test.

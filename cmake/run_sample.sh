@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Run a sample as a test: run_sample.sh PROGRAM STEM
 # STEM.args has its arguments, if it is there, STEM.expected what it must print, exactly.
+# A sample that needs PostgreSQL (OURO_TEST_PG is set) gets the server of the test run by the
+# standard variables, PGHOST and so on; without a server it is skipped.
 set -eu
 
 program=$1
@@ -13,6 +15,18 @@ if [ -f "$stem.args" ]; then
     set -f
     # shellcheck disable=SC2046
     set -- $(cat "$stem.args")
+fi
+
+if [ -n "${OURO_TEST_PG-}" ]; then
+    environment=${OURO_TEST_PG%/*}/environment
+    if [ ! -f "$environment" ]; then
+        echo "skipped: there is no PostgreSQL, or pg.start has failed: no $environment" >&2
+        exit 77
+    fi
+    set -a
+    # shellcheck source=/dev/null
+    . "$environment"
+    set +a
 fi
 
 output=$(mktemp)

@@ -362,17 +362,39 @@ char *ouro__format(const char *format, va_list args)
     return text;
 }
 
-ouro_future *ouro__failed_with(ouro_loop *loop, int rc, const char *format, ...)
+static ouro_future *failed(ouro_loop *loop, int64_t error, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
+
+static ouro_future *failed(ouro_loop *loop, int64_t error, const char *format, va_list args)
 {
     ouro_future *f = ouro__future_new(loop, &ready_kind);
     if (!f)
         return ouro__failed(-ENOMEM);
+    f->result.ptr = ouro__format(format, args);
+    f->ptr_free = f->result.ptr ? ouro__release : NULL;
+    ouro__settle(f, OURO_ERROR, error);
+    return f;
+}
+
+ouro_future *ouro__failed_with(ouro_loop *loop, int rc, const char *format, ...)
+{
     va_list args;
     va_start(args, format);
-    f->result.ptr = ouro__format(format, args);
+    ouro_future *f = failed(loop, rc, format, args);
     va_end(args);
-    f->ptr_free = f->result.ptr ? ouro__release : NULL;
-    ouro__settle(f, OURO_ERROR, rc);
+    return f;
+}
+
+ouro_future *ouro_failed(int64_t error, const char *format, ...)
+{
+    ouro_loop *loop;
+    int rc = error < 0 ? ouro__loop_here(&loop) : -EINVAL;
+    if (rc < 0)
+        return ouro__failed(rc);
+    va_list args;
+    va_start(args, format);
+    ouro_future *f = failed(loop, error, format, args);
+    va_end(args);
     return f;
 }
 

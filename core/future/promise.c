@@ -14,6 +14,7 @@ struct ouro_promise {
     struct ouro__job job; /* asks the hook, or reports that the promise broke */
     ouro_cancel_hook *hook;
     void *arg;
+    const char *name; /* borrowed, or NULL */
 };
 
 static void ask_hook(struct ouro__job *job)
@@ -45,10 +46,17 @@ static ouro_future *promise_cancel(ouro_future *f)
     return NULL;
 }
 
+static void promise_describe(const ouro_future *f, char *text, size_t size)
+{
+    const char *name = OURO__CONTAINER(f, const ouro_promise, f)->name;
+    snprintf(text, size, "%s", name ? name : "promise");
+}
+
 static const struct ouro__kind promise_kind = {
     .name = "promise",
     .size = sizeof(ouro_promise),
     .cancel = promise_cancel,
+    .describe = promise_describe,
 };
 
 int ouro_promise_new(ouro_promise **ret_promise, ouro_future **ret_future)
@@ -61,6 +69,7 @@ int ouro_promise_new(ouro_promise **ret_promise, ouro_future **ret_future)
     if (!p)
         return -ENOMEM;
     p->hook = NULL;
+    p->name = NULL;
     p->job.link.next = NULL;
     *ret_future = &p->f;
     ouro__ref(&p->f);
@@ -92,16 +101,42 @@ int ouro_promise_resolve(ouro_promise *p, ouro_result value, ouro_free_fn *ptr_f
     return 0;
 }
 
-int ouro_promise_fail(ouro_promise *p, int64_t error)
+static int fail(ouro_promise *p, int64_t error, char *detail)
 {
-    int rc = unresolved(p);
-    if (rc < 0)
+    int rc = error < 0 ? unresolved(p) : -EINVAL;
+    if (rc < 0) {
+        ouro__release(detail);
         return rc;
-    if (error >= 0)
-        return -EINVAL;
+    }
+    if (detail) {
+        p->f.result.ptr = detail;
+        p->f.ptr_free = ouro__release;
+    }
     bool cancelled = error == -ECANCELED && (p->f.flags & OURO__CANCEL_ASKED);
     ouro__settle(&p->f, cancelled ? OURO_CANCELLED : OURO_ERROR, error);
     return 0;
+}
+
+int ouro_promise_fail(ouro_promise *p, int64_t error)
+{
+    return fail(p, error, NULL);
+}
+
+int ouro_promise_fail_with(ouro_promise *p, int64_t error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *detail = ouro__format(format, args);
+    va_end(args);
+    return fail(p, error, detail);
+}
+
+int ouro_promise_set_name(ouro_promise *p, const char *name)
+{
+    int rc = p ? ouro__future_check(&p->f) : -EINVAL;
+    if (rc == 0)
+        p->name = name;
+    return rc;
 }
 
 int ouro_promise_on_cancel(ouro_promise *p, ouro_cancel_hook *hook, void *arg)

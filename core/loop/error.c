@@ -50,9 +50,51 @@ static const char *own_text(int64_t rc)
         return "no name server has answered";
     case OURO_ERESOLVER:
         return "the name server failed";
+    case OURO_ENOSESSION:
+        return "the server refused the session";
+    case OURO_EROLLEDBACK:
+        return "the transaction was rolled back";
+    case OURO_ECOPY:
+        return "a COPY where none is allowed, or no COPY where one is needed";
     default:
         return NULL;
     }
+}
+
+int ouro_sqlstate(int64_t rc, char ret_text[6])
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    ret_text[0] = '\0';
+    if (rc > -OURO_ESQL('0', '0', '0', '0', '0') || rc < -OURO_ESQL('Z', 'Z', 'Z', 'Z', 'Z'))
+        return 0;
+    int64_t packed = -rc - OURO_ESQL('0', '0', '0', '0', '0');
+    for (int i = 4; i >= 0; i--, packed /= 36)
+        ret_text[i] = digits[packed % 36];
+    ret_text[5] = '\0';
+    return 1;
+}
+
+/* What those SQLSTATEs have in common that begin alike. */
+static const char *sql_text(const char *state)
+{
+    static const struct {
+        char class[3];
+        const char *text;
+    } classes[] = {
+        {"08", "the database cannot be reached"},
+        {"22", "the database could not make sense of a value"},
+        {"23", "a constraint of the database does not hold"},
+        {"25", "the transaction does not allow that now"},
+        {"28", "the database did not let this user in"},
+        {"40", "the database rolled the transaction back"},
+        {"42", "the database does not understand the statement, or does not allow it"},
+        {"53", "the database lacks the means"},
+        {"57", "the database ended it from outside"},
+    };
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (memcmp(state, classes[i].class, 2) == 0)
+            return classes[i].text;
+    return "the database refused it";
 }
 
 const char *ouro_strerror(int64_t rc)
@@ -63,6 +105,9 @@ const char *ouro_strerror(int64_t rc)
         return own_text(rc);
     if (ouro_signal_of(rc))
         return signal_text(ouro_signal_of(rc));
+    char state[6];
+    if (ouro_sqlstate(rc, state))
+        return sql_text(state);
     const char *text = rc >= -INT_MAX ? strerrordesc_np((int)-rc) : NULL;
     return text ? text : "unknown error";
 }

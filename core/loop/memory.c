@@ -68,3 +68,18 @@ int ouro_set_allocator(const ouro_allocator *a)
         allocator = *a;
     return 0;
 }
+
+void *ouro_memory_alloc(size_t size)
+{
+    return ouro__alloc(size);
+}
+
+void *ouro_memory_resize(void *ptr, size_t size)
+{
+    return ouro__resize(ptr, size);
+}
+
+void ouro_memory_release(void *ptr)
+{
+    ouro__release(ptr);
+}

@@ -143,6 +143,8 @@ ouro_future *ouro_uring_op(const struct io_uring_sqe *sqe, const ouro_uring_opti
     o->arg = opts ? opts->arg : NULL;
     if (opts && opts->result_is_fd)
         o->f.flags |= RESULT_IS_FD;
+    if (opts && opts->background)
+        ouro__op_to_background(&o->f);
     return &o->f;
 }
 

@@ -25,7 +25,15 @@ mkdir -p "$build"
 "$CC" -std=c99 -o "$build/consumer_c" "$here/consumer/consumer.c" $flags
 # shellcheck disable=SC2086
 "$CXX" -std=c++17 -o "$build/consumer_cxx" "$here/consumer/consumer.cpp" $flags
-for program in consumer_c consumer_cxx; do
+programs='consumer_c consumer_cxx'
+if [ "$WITH_PG" = ON ]; then
+    flags=$(pkg-config $static --cflags --libs 'ouro_pg >= 0.1')
+    echo "for ouro_pg: $flags"
+    # shellcheck disable=SC2086
+    "$CC" -std=c99 -o "$build/consumer_pg" "$here/consumer/consumer_pg.c" $flags
+    programs="$programs consumer_pg"
+fi
+for program in $programs; do
     check_linkage "$kind" "$build/$program"
     LD_LIBRARY_PATH=$prefix/lib "$build/$program"
 done

@@ -1,29 +1,43 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What lies in an install tree: layout.sh shared|static SOURCE PACKAGE
+# What lies in an install tree: layout.sh shared|static|bare SOURCE PACKAGE
+# Bare is static, without the libraries of adapters.
 set -eu
 
-kind=$1
+tree=$1
 source=$2
 prefix=$3/$1
+kind=$tree
+libraries=ouro
+if [ "$tree" = bare ]; then
+    kind=static
+elif [ "$WITH_PG" = ON ]; then
+    libraries='ouro ouro_pg'
+fi
 
 {
     echo bin/ouro-doctor
-    (cd "$source" && ls core/include/ouro/*.h adapters/include/ouro/*.h \
-        adapters/*/include/ouro/*.h) |
-        sed 's|.*/include/|include/|'
-    for file in config config-version "$kind-targets" "$kind-targets-release"; do
-        echo "lib/cmake/ouro/ouro-$file.cmake"
+    (cd "$source" && for folder in core adapters adapters/*; do
+        [ "$folder" != adapters/pg ] || [ "$libraries" != ouro ] || continue
+        [ ! -d "$folder/include" ] || find "$folder/include" -name '*.h'
+    done) | sed 's|.*/include/|include/|'
+    printf 'lib/cmake/ouro/ouro-%s.cmake\n' config config-version
+    for library in $libraries; do
+        export=$kind
+        [ "$library" = ouro ] || export=${library#ouro_}-$kind
+        printf 'lib/cmake/ouro/ouro-%s.cmake\n' "$export-targets" "$export-targets-release"
+        echo "lib/pkgconfig/$library.pc"
+        if [ "$kind" = shared ]; then
+            for end in so so.0.1 so.0.1.0; do
+                echo "lib/lib$library.$end"
+            done
+        else
+            echo "lib/lib$library.a"
+        fi
     done
-    echo lib/pkgconfig/ouro.pc
-    if [ "$kind" = shared ]; then
-        printf 'lib/%s\n' libouro.so libouro.so.0.1 libouro.so.0.1.0
-    else
-        echo lib/libouro.a
-    fi
-} | sort >"$3/$kind.wanted"
-(cd "$prefix" && find . ! -type d | sed 's|^\./||' | sort) >"$3/$kind.found"
-diff -u "$3/$kind.wanted" "$3/$kind.found"
+} | sort >"$3/$tree.wanted"
+(cd "$prefix" && find . ! -type d | sed 's|^\./||' | sort) >"$3/$tree.found"
+diff -u "$3/$tree.wanted" "$3/$tree.found"
 
 # Nothing but debug information may remember where it was built.
 if grep -rIl -e "$source" -e "$3" "$prefix"; then
@@ -32,6 +46,12 @@ if grep -rIl -e "$source" -e "$3" "$prefix"; then
 fi
 
 if [ "$kind" = shared ]; then
-    "$READELF" -d "$prefix/lib/libouro.so" | grep 'SONAME.*\[libouro\.so\.0\.1\]'
+    if "$READELF" -d "$prefix/lib/libouro.so" | grep 'NEEDED.*libpq'; then
+        echo "libouro.so has nothing to do with libpq" >&2
+        exit 1
+    fi
+    for library in $libraries; do
+        "$READELF" -d "$prefix/lib/lib$library.so" | grep "SONAME.*\\[lib$library\\.so\\.0\\.1\\]"
+    done
 fi
 "$prefix/bin/ouro-doctor"

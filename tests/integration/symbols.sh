@@ -1,21 +1,41 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The shared library exports what the public headers declare, no more and no less:
-#   symbols.sh PREFIX
+# A shared library exports what its public headers declare, no more and no less:
+#   symbols.sh PREFIX ouro|ouro_pg
 # The headers are read after the preprocessor, which says by its line markers which text is theirs.
 # In that text, outside of braces, a declaration is what ends at a semicolon, and the name of a
 # function is the word before its first parenthesis, once attributes are gone.
 set -eu
 
 prefix=$1
+library=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-(cd "$prefix/include" && ls ouro/*.h) | sed 's/.*/#include <&>/' >"$work/all.c"
+cd "$prefix/include"
+case $library in
+ouro_pg)
+    headers=$(ls ouro/pg.h ouro/pg_*.h)
+    surely=ouro_pg_query
+    ;;
+*)
+    headers=$(find ouro -name '*.h' ! -name 'pg.h' ! -name 'pg_*.h')
+    surely=ouro_run
+    ;;
+esac
+# Names without spaces.
+# shellcheck disable=SC2086
+printf '#include <%s>\n' $headers >"$work/all.c"
 
-"$CC" -std=c11 -E -I"$prefix/include" "$work/all.c" | awk '
+"$CC" -std=c11 -E -I"$prefix/include" "$work/all.c" >"$work/all.i"
+awk -v headers=" $(echo "$headers" | tr '\n' ' ')" '
     /^#pragma/ { next }
-    /^# [0-9]+ "/ { ours = $3 ~ /include\/ouro\/[a-z]+\.h"$/; next }
+    /^# [0-9]+ "/ {
+        name = $3
+        gsub(/^.*\/include\/|"$/, "", name)
+        ours = index(headers, " " name " ") > 0
+        next
+    }
     ours { text = text " " $0 }
     END {
         while (match(text, /__attribute__ *\(\([^()]*(\([^()]*\))?[^()]*\)\)/))
@@ -34,13 +54,13 @@ trap 'rm -rf "$work"' EXIT
                 print name
             }
         }
-    }' | sort -u >"$work/declared"
+    }' "$work/all.i" | sort -u >"$work/declared"
 
-"$NM" -D --defined-only "$prefix/lib/libouro.so" | awk '{ print $NF }' | sort -u >"$work/exported"
+"$NM" -D --defined-only "$prefix/lib/lib$library.so" | awk '{ print $NF }' | sort -u >"$work/exported"
 
 echo "$(wc -l <"$work/declared") functions declared, $(wc -l <"$work/exported") symbols exported"
 # An empty list would equal an empty list.
-grep -qx ouro_run "$work/declared"
+grep -qx "$surely" "$work/declared"
 if ! diff -u "$work/declared" "$work/exported"; then
     echo "-: declared but not exported; +: exported but not declared" >&2
     exit 1

@@ -26,8 +26,53 @@
 #define OURO_ETRYAGAIN 5006
 /** The name server failed, or the system's resolver (-5007). */
 #define OURO_ERESOLVER 5007
+/** A server refused the session, or broke the rules of its protocol (-5008). */
+#define OURO_ENOSESSION 5008
+/** A transaction was rolled back that should have been committed (-5009). */
+#define OURO_EROLLEDBACK 5009
+/** A COPY where none is allowed, or no COPY where one is needed (-5010). */
+#define OURO_ECOPY 5010
 /** A process was killed by signal @p number, or crashed with it (-5100 - number). */
 #define OURO_ESIGNALED(number) (5100 + (number))
+
+/** A digit of a SQLSTATE: '0' to '9', 'A' to 'Z'. */
+#define OURO_ESQL_DIGIT(c) ((c) <= '9' ? (c) - '0' : (c) - 'A' + 10)
+/** A database refused something with the SQLSTATE of these five characters: ('2','3','5','0','5').
+ *  ouro_sqlstate() has them back. */
+#define OURO_ESQL(a, b, c, d, e)                                                        \
+    (100000000 +                                                                        \
+     (((OURO_ESQL_DIGIT(a) * 36 + OURO_ESQL_DIGIT(b)) * 36 + OURO_ESQL_DIGIT(c)) * 36 + \
+      OURO_ESQL_DIGIT(d)) *                                                             \
+         36 +                                                                           \
+     OURO_ESQL_DIGIT(e))
+/** A row refers to another that is not there (23503). */
+#define OURO_ESQL_FOREIGN_KEY_VIOLATION OURO_ESQL('2', '3', '5', '0', '3')
+/** A key is there already (23505). */
+#define OURO_ESQL_UNIQUE_VIOLATION OURO_ESQL('2', '3', '5', '0', '5')
+/** A check constraint does not hold (23514). */
+#define OURO_ESQL_CHECK_VIOLATION OURO_ESQL('2', '3', '5', '1', '4')
+/** A NULL where none may be (23502). */
+#define OURO_ESQL_NOT_NULL_VIOLATION OURO_ESQL('2', '3', '5', '0', '2')
+/** A statement in a transaction in which another has failed (25P02). */
+#define OURO_ESQL_IN_FAILED_TRANSACTION OURO_ESQL('2', '5', 'P', '0', '2')
+/** Wrong password (28P01). */
+#define OURO_ESQL_INVALID_PASSWORD OURO_ESQL('2', '8', 'P', '0', '1')
+/** No database of that name (3D000). */
+#define OURO_ESQL_UNKNOWN_DATABASE OURO_ESQL('3', 'D', '0', '0', '0')
+/** Transactions were in each other's way: try again (40001). */
+#define OURO_ESQL_SERIALIZATION_FAILURE OURO_ESQL('4', '0', '0', '0', '1')
+/** Transactions waited for each other in a ring: try again (40P01). */
+#define OURO_ESQL_DEADLOCK OURO_ESQL('4', '0', 'P', '0', '1')
+/** The statement is malformed (42601). */
+#define OURO_ESQL_SYNTAX_ERROR OURO_ESQL('4', '2', '6', '0', '1')
+/** No table of that name (42P01). */
+#define OURO_ESQL_UNDEFINED_TABLE OURO_ESQL('4', '2', 'P', '0', '1')
+/** The server has no room for another session (53300). */
+#define OURO_ESQL_TOO_MANY_CONNECTIONS OURO_ESQL('5', '3', '3', '0', '0')
+/** The statement was cancelled, or took longer than the server allows (57014). */
+#define OURO_ESQL_QUERY_CANCELED OURO_ESQL('5', '7', '0', '1', '4')
+/** The server ended the session: by an administrator, or since it shuts down (57P01). */
+#define OURO_ESQL_ADMIN_SHUTDOWN OURO_ESQL('5', '7', 'P', '0', '1')
 
 OURO_BEGIN_DECLS
 
@@ -46,6 +91,15 @@ const char *ouro_strerror(int64_t rc);
  * @return The number, if it is -OURO_ESIGNALED(number); else 0.   @thread Any.
  */
 int ouro_signal_of(int64_t rc);
+
+/**
+ * The SQLSTATE that an error tells of.
+ *
+ * @param rc        A result.
+ * @param ret_text  Receives its five characters and a zero; empty if it is not -OURO_ESQL(...).
+ * @return 1 if it is, else 0.   @thread Any.
+ */
+int ouro_sqlstate(int64_t rc, char ret_text[6]);
 
 /**
  * Say in a sentence why a loop could not be had on this machine, and what would help.

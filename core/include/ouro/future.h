@@ -59,7 +59,7 @@ typedef enum ouro_cancel_answer {
 } ouro_cancel_answer;
 
 /** Called on the loop, at most once and never after @p p was resolved, when its future is
- *  cancelled. It may resolve @p p itself, but not free it. It sees no task-local values. */
+ *  cancelled. It may resolve @p p itself, and free it then. It sees no task-local values. */
 typedef ouro_cancel_answer ouro_cancel_hook(ouro_promise *p, void *arg);
 
 OURO_BEGIN_DECLS
@@ -182,6 +182,17 @@ int ouro_off_done(ouro_future *f, ouro_done_fn *fn, void *arg);
 ouro_future *ouro_ready(int64_t n) OURO_NODISCARD;
 
 /**
+ * A future that has failed already, and says why, for ouro_future_detail().
+ *
+ * @param error   < 0.
+ * @param format  As printf(3); the text is copied. Without memory there is none.
+ * @return A future, never NULL: @p error; -EINVAL (@p error >= 0), -ENOMEM, -EPERM (no loop),
+ *         -ECHILD.   @owns the caller.   @thread Loop thread only.
+ */
+ouro_future *ouro_failed(int64_t error, const char *format, ...) OURO_NODISCARD
+    __attribute__((format(printf, 2, 3)));
+
+/**
  * A future and the promise that resolves it.
  *
  * @param ret_promise  Receives the producer's end, yours until ouro_promise_free().
@@ -214,6 +225,26 @@ int ouro_promise_resolve(ouro_promise *p, ouro_result value, ouro_free_fn *ptr_f
  * @thread Loop thread only. Never allocates.
  */
 int ouro_promise_fail(ouro_promise *p, int64_t error);
+
+/**
+ * Settle the future with an error, and say more about it, for ouro_future_detail().
+ *
+ * @param p       Borrowed; still to be freed.
+ * @param error   < 0.
+ * @param format  As printf(3); the text is copied. Without memory there is none.
+ * @return As ouro_promise_fail().   @thread Loop thread only.
+ */
+int ouro_promise_fail_with(ouro_promise *p, int64_t error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/**
+ * Say what the future stands for, for ouro_tasks_print().
+ *
+ * @param p     Borrowed.
+ * @param name  Borrowed until @p p is freed; NULL for "promise".
+ * @return 0, -EINVAL (NULL @p p), -EXDEV, -ECHILD.   @thread Loop thread only.
+ */
+int ouro_promise_set_name(ouro_promise *p, const char *name);
 
 /**
  * Have @p hook asked when the future is cancelled. Without one, a cancel settles it at once.

@@ -32,6 +32,31 @@ OURO_BEGIN_DECLS
  */
 int ouro_set_allocator(const ouro_allocator *a);
 
+/**
+ * Take memory from where the library does: for adapters, so that tests which refuse it reach them.
+ *
+ * @param size  Bytes.
+ * @return The memory, yours until ouro_memory_release(); NULL when there is none.   @thread Any.
+ */
+void *ouro_memory_alloc(size_t size) OURO_NODISCARD;
+
+/**
+ * Make memory larger or smaller.
+ *
+ * @param ptr   Consumed on success; NULL is allowed.
+ * @param size  Bytes, more than 0.
+ * @return The memory, which may have moved; NULL when there is none: @p ptr is as it was.
+ * @thread Any.
+ */
+void *ouro_memory_resize(void *ptr, size_t size) OURO_NODISCARD;
+
+/**
+ * Give memory back.
+ *
+ * @param ptr  Consumed; NULL is allowed.   @thread Any.
+ */
+void ouro_memory_release(void *ptr);
+
 OURO_END_DECLS
 
 #endif

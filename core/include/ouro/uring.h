@@ -31,6 +31,8 @@ typedef struct ouro_uring_options {
                                     future: for multishot operations, and for flags such as the
                                     number of a provided buffer. Default: only the last counts */
     void *arg;        /**< passed to on_cqe. Borrowed until the future settles */
+    int background;   /**< not 0: the loop does not run for its sake. It is cancelled when the loop
+                                    is shut down. For what may come and nobody waits for */
     int result_is_fd; /**< not 0: n is a descriptor, closed if nobody takes it. Those of
                                     earlier completions are on_cqe's, and closed without one */
 } ouro_uring_options;

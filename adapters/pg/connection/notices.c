@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the server says unasked: remarks, and notifications.
+ *
+ * libpq tells of remarks inside of calls; the user hears of them in a turn of their own, so that
+ * whatever is called then finds everything at rest. A remark for which there is no memory is lost.
+ *
+ * Notifications go to a queue that is made when somebody first asks for one or listens; when the
+ * session is over it drains.
+ */
+#include "session.h"
+
+#include <ouro/memory.h>
+#include <ouro/pg_notify.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Remarks --------------------------------------------------------------------------------- */
+
+struct pg_notice {
+    STAILQ_ENTRY(pg_notice) next;
+    ouro_pg_error what;
+};
+
+static void tell(void *arg)
+{
+    struct pg_session *s = arg;
+    struct pg_notice *n;
+    s->notices.call = ouro_call_unref(s->notices.call);
+    while ((n = STAILQ_FIRST(&s->notices.line))) {
+        STAILQ_REMOVE_HEAD(&s->notices.line, next);
+        s->opts.on_notice(&n->what, s->opts.notice_arg);
+        ouro_memory_release(n);
+    }
+    ouro__pg_session_unref(s);
+}
+
+static void keep(struct pg_session *s, const ouro_pg_error *what)
+{
+    struct pg_notice *n = ouro_memory_alloc(sizeof(*n));
+    if (!n)
+        return;
+    n->what = *what;
+    n->what.code = 0;
+    STAILQ_INSERT_TAIL(&s->notices.line, n, next);
+    if (!s->notices.call && ouro_call_soon(tell, s, NULL, &s->notices.call) == 0)
+        ouro__pg_session_ref(s);
+}
+
+/* The last words of a server that ends an idle session come as a remark. */
+static void receive(void *arg, const PGresult *r)
+{
+    struct pg_session *s = arg;
+    ouro_pg_error what;
+    ouro__pg_error_fill(&what, r, 0);
+    s->stats.notices++;
+    if (strcmp(what.severity, "FATAL") == 0 || strcmp(what.severity, "PANIC") == 0) {
+        s->fatal = what.code;
+        s->error = what;
+    } else if (s->opts.on_notice) {
+        keep(s, &what);
+    }
+}
+
+void ouro__pg_notices_begin(struct pg_session *s)
+{
+    STAILQ_INIT(&s->notices.line);
+    PQsetNoticeReceiver(s->db, receive, s);
+}
+
+void ouro__pg_notices_end(struct pg_session *s)
+{
+    struct pg_notice *n;
+    while ((n = STAILQ_FIRST(&s->notices.line))) {
+        STAILQ_REMOVE_HEAD(&s->notices.line, next);
+        ouro_memory_release(n);
+    }
+    if (!s->notices.call)
+        return;
+    if (ouro_call_cancel(s->notices.call) == 1)
+        ouro__pg_session_unref(s);
+    s->notices.call = ouro_call_unref(s->notices.call);
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ouro_pg_query(), and scripts.
+ *
+ * Happy path: the first time, a statement is sent with its values; the second time it is prepared,
+ * then executed; from then on executed alone. A plan that no longer fits its tables, or a prepared
+ * statement that somebody has deallocated, is forgotten, and the statement is sent plainly, unless
+ * it was in a transaction, which has failed by then.
+ *
+ * The statement and its values lie behind the command, in one piece.
+ */
+#include <ouro/memory.h>
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "params.h"
+#include "query_int.h"
+
+enum step { PLAIN, PREPARE, EXECUTE };
+
+struct query {
+    struct pg_command c;
+    struct pg_statement statement;
+    enum step step;
+    bool begun; /* how it is sent is decided */
+    bool again; /* it was sent plainly since preparing did not do */
+    bool binary;
+    bool no_prepare;
+    struct pg_prepared *prepared; /* while it is about that */
+    PGresult *got;
+    max_align_t place[];
+};
+
+/* ---- Sending --------------------------------------------------------------------------------- */
+
+static void let_go(struct query *q)
+{
+    if (q->prepared)
+        q->prepared->busy = false;
+    q->prepared = NULL;
+}
+
+/* How it is sent the first time. */
+static enum step begin(struct query *q)
+{
+    bool seen;
+    const struct pg_statement *st = &q->statement;
+    struct pg_session *s = q->c.session;
+    if (q->no_prepare)
+        return PLAIN;
+    struct pg_prepared *p = ouro__pg_cache_find(s, st->sql, st->sql_size, &seen);
+    if (!p || !seen)
+        return PLAIN;
+    q->prepared = p;
+    p->busy = true;
+    return p->prepared ? EXECUTE : PREPARE;
+}
+
+static int query_send(struct pg_command *c, PGconn *db)
+{
+    struct query *q = (struct query *)c;
+    const struct pg_statement *st = &q->statement;
+    char name[OURO__PG_STATEMENT_NAME];
+    int sent = 0;
+    if (!q->begun)
+        q->step = begin(q);
+    q->begun = true;
+    if (q->prepared)
+        ouro__pg_cache_name(q->prepared, name);
+    switch (q->step) {
+    case PLAIN:
+        sent = PQsendQueryParams(db, st->sql, st->count, NULL, st->values, st->lengths, st->formats,
+                                 q->binary);
+        break;
+    case PREPARE:
+        sent = PQsendPrepare(db, name, st->sql, 0, NULL);
+        c->session->stats.preparings++;
+        break;
+    case EXECUTE:
+        sent = PQsendQueryPrepared(db, name, st->count, st->values, st->lengths, st->formats,
+                                   q->binary);
+        c->session->stats.prepared++;
+        break;
+    }
+    return sent ? 0 : ouro__pg_command_refused(c);
+}
+
+/* ---- Results --------------------------------------------------------------------------------- */
+
+/* The server counts in the text that it was sent. */
+static void correct_position(struct query *q)
+{
+    ouro_pg_error *e = &q->c.session->error;
+    e->position = ouro__pg_statement_position(&q->statement, e->position);
+    if (q->c.error)
+        q->c.error->position = e->position;
+}
+
+static void query_result(struct pg_command *c, PGresult *r)
+{
+    struct query *q = (struct query *)c;
+    ExecStatusType status = PQresultStatus(r);
+    if ((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) && q->step != PREPARE) {
+        PQclear(q->got);
+        q->got = r;
+        return;
+    }
+    bool failed_before = c->code;
+    if (!ouro__pg_command_check(c, r) && !failed_before)
+        correct_position(q);
+}
+
+/* Whether it failed for the sake of what was prepared, and may be sent plainly. */
+static bool is_stale(const struct query *q)
+{
+    const struct pg_session *s = q->c.session;
+    bool gone = q->c.code == -OURO_ESQL('2', '6', '0', '0', '0');
+    bool changed = q->c.code == -OURO_ESQL('0', 'A', '0', '0', '0') &&
+                   strstr(s->error.message, "cached plan");
+    return (gone || changed) && PQtransactionStatus(s->db) == PQTRANS_IDLE;
+}
+
+static enum pg_next query_done(struct pg_command *c)
+{
+    struct query *q = (struct query *)c;
+    struct pg_session *s = c->session;
+    if (q->step == PREPARE && c->code == 0) {
+        q->prepared->prepared = true;
+        s->stats.known++;
+        q->step = EXECUTE;
+        return PG_SEND;
+    }
+    if (q->step == EXECUTE && c->code && is_stale(q)) {
+        ouro__pg_cache_renew(s, q->prepared);
+        let_go(q);
+        c->code = 0;
+        if (c->error)
+            memset(c->error, 0, sizeof(*c->error));
+        q->step = PLAIN;
+        return PG_SEND;
+    }
+    return PG_OVER;
+}
+
+/* ---- The end --------------------------------------------------------------------------------- */
+
+static void destroy(void *r)
+{
+    ouro_pg_result_free(r);
+}
+
+void ouro__pg_command_hand_over(struct pg_command *c, PGresult *got)
+{
+    if (!c->promise) {
+        PQclear(got);
+        return;
+    }
+    ouro_pg_result *r = ouro__pg_result_new(&got, 1);
+    if (!r) {
+        PQclear(got);
+        ouro_promise_fail(c->promise, -ENOMEM);
+        return;
+    }
+    int64_t n = PQresultStatus(got) == PGRES_TUPLES_OK ? ouro_pg_rows(r) : ouro_pg_affected(r);
+    if (ouro_promise_resolve(c->promise, (ouro_result){n, r}, destroy) < 0)
+        ouro_pg_result_free(r);
+}
+
+static void query_end(struct pg_command *c, int64_t rc, const char *why)
+{
+    struct query *q = (struct query *)c;
+    let_go(q);
+    if (ouro__pg_command_succeeded(c, rc) && q->got) {
+        ouro__pg_command_hand_over(c, q->got);
+        return;
+    }
+    PQclear(q->got);
+    if (ouro__pg_command_succeeded(c, rc))
+        ouro__pg_command_fail(c, -EPROTO); /* an empty statement: there is no result */
+    ouro__pg_command_settle(c, rc, why);
+}
+
+static const struct pg_command_kind query_kind = {
+    .name = "PostgreSQL query",
+    .send = query_send,
+    .result = query_result,
+    .done = query_done,
+    .end = query_end,
+};
+
+ouro_future *ouro_pg_query(ouro_pg *pg, const char *sql, const ouro_pg_value *params, size_t count,
+                           const ouro_pg_query_options *opts)
+{
+    static const ouro_pg_query_options defaults;
+    struct pg_complaint complaint;
+    ouro_future *f;
+    if (!opts)
+        opts = &defaults;
+    int64_t size = ouro__pg_statement_size(sql, params, count, &complaint);
+    if (size < 0)
+        return ouro__pg_complain(pg, size, &complaint, opts->error);
+    struct query *q = ouro__pg_command_new(pg, sizeof(*q) + (size_t)size, &query_kind, &f);
+    if (!q)
+        return f;
+    *q = (struct query){
+        .c = q->c,
+        .binary = opts->binary,
+        .no_prepare = opts->no_prepare,
+    };
+    q->c.error = opts->error;
+    ouro__pg_statement_fill(sql, params, count, q->place, &q->statement);
+    ouro__pg_command_queue(&q->c);
+    return f;
+}
+
+/* ---- Scripts --------------------------------------------------------------------------------- */
+
+struct script {
+    struct pg_command c;
+    PGresult *got; /* of the last statement */
+    char sql[];
+};
+
+static int script_send(struct pg_command *c, PGconn *db)
+{
+    return PQsendQuery(db, ((struct script *)c)->sql) ? 0 : ouro__pg_command_refused(c);
+}
+
+static void script_result(struct pg_command *c, PGresult *r)
+{
+    struct script *q = (struct script *)c;
+    switch (PQresultStatus(r)) {
+    case PGRES_TUPLES_OK:
+    case PGRES_COMMAND_OK:
+    case PGRES_EMPTY_QUERY:
+        PQclear(q->got);
+        q->got = r;
+        return;
+    default:
+        ouro__pg_command_check(c, r);
+    }
+}
+
+static void script_end(struct pg_command *c, int64_t rc, const char *why)
+{
+    struct script *q = (struct script *)c;
+    if (ouro__pg_command_succeeded(c, rc)) {
+        ouro__pg_command_hand_over(c, q->got);
+        return;
+    }
+    PQclear(q->got);
+    ouro__pg_command_settle(c, rc, why);
+}
+
+static const struct pg_command_kind script_kind = {
+    .name = "PostgreSQL script",
+    .send = script_send,
+    .result = script_result,
+    .end = script_end,
+};
+
+ouro_future *ouro_pg_script(ouro_pg *pg, const char *sql, const ouro_pg_query_options *opts)
+{
+    ouro_future *f;
+    if (!sql)
+        return ouro_ready(-EINVAL);
+    size_t size = strlen(sql) + 1;
+    struct script *q = ouro__pg_command_new(pg, sizeof(*q) + size, &script_kind, &f);
+    if (!q)
+        return f;
+    q->got = NULL;
+    q->c.error = opts ? opts->error : NULL;
+    memcpy(q->sql, sql, size);
+    ouro__pg_command_queue(&q->c);
+    return f;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef OURO_PG_QUERY_INT_H
+#define OURO_PG_QUERY_INT_H
+
+#include "params.h"
+#include "session.h"
+
+/* Settle the promise of @c with the rows of @got, which is taken over. */
+void ouro__pg_command_hand_over(struct pg_command *c, PGresult *got);
+
+/* A future of what is wrong with a statement: @rc, in the words of @complaint, which go to @error
+ * too. What is wrong with the handle itself comes first. */
+ouro_future *ouro__pg_complain(ouro_pg *pg, int64_t rc, const struct pg_complaint *complaint,
+                               ouro_pg_error *error);
+
+#endif
