@@ -16,9 +16,10 @@ KernelTest(pg_cancel, a_statement_that_runs_ends_on_the_server)
              -ETIMEDOUT);
     check(ouro_now() - before < OURO_SEC(5));
     check_eq(number(pg, "SELECT 7"), 7);
-    check_eq(pg_admin("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(30)%'"
-                      " AND state = 'active'"),
-             0);
+    check_eq(
+        pg_admin("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(30)%'"
+                 " AND state = 'active'"),
+        0);
     ouro_pg_free(pg);
     return 0;
 }

@@ -111,8 +111,9 @@ KernelTest(pg_connect, of_several_hosts_the_first_that_is_there)
     char conninfo[400], host[64], port[16];
     int64_t rc;
     place_of(host, port);
-    snprintf(conninfo, sizeof conninfo, "%s host=127.0.0.1,no.such.invalid,localhost,%s port=%d,1,%s,%s",
-             pg_conninfo(), host, free_port(), port, port);
+    snprintf(conninfo, sizeof conninfo,
+             "%s host=127.0.0.1,no.such.invalid,localhost,%s port=%d,1,%s,%s", pg_conninfo(), host,
+             free_port(), port, port);
     ouro_pg *pg = ouro_await_ptr(ouro_pg_connect(conninfo, NULL), &rc);
     check_eq(rc, 0);
     ouro_pg_free(pg);

@@ -76,7 +76,8 @@ KernelTest(pg_notify, a_thousand_in_order)
     ouro_pg *pg = connected();
     char text[16];
     check_eq(ouro_await(ouro_pg_listen(pg, "here")), 0);
-    pg_admin("DO $$ BEGIN FOR i IN 0..999 LOOP PERFORM pg_notify('here', i::text); END LOOP; END $$");
+    pg_admin(
+        "DO $$ BEGIN FOR i IN 0..999 LOOP PERFORM pg_notify('here', i::text); END LOOP; END $$");
     for (int i = 0; i < 1000; i++) {
         snprintf(text, sizeof text, "%d", i);
         expect(pg, "here", text);

@@ -118,8 +118,21 @@ KernelTest(pg_query, bytes_come_back_as_they_went)
 KernelTest(pg_query, no_text_is_taken_for_sql)
 {
     static const char *const texts[] = {
-        "", "'", "''; DROP TABLE users; --", "\\", "\\'", "\"", "$1", ":name", "{a,b}", "NULL",
-        "line\nbreak\ttab", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\x8d", "/* */", "%s%n", "a\\000b",
+        "",
+        "'",
+        "''; DROP TABLE users; --",
+        "\\",
+        "\\'",
+        "\"",
+        "$1",
+        ":name",
+        "{a,b}",
+        "NULL",
+        "line\nbreak\ttab",
+        "\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\x8d",
+        "/* */",
+        "%s%n",
+        "a\\000b",
     };
     size_t n = sizeof texts / sizeof *texts;
     ouro_pg *pg = connected();
@@ -145,8 +158,8 @@ KernelTest(pg_query, arrays_go_where_any_wants_one)
     static const int64_t wanted[] = {2, 4, 9};
     ouro_pg *pg = connected();
     ouro_pg_value v = ouro_pg_ints(wanted, 3);
-    ouro_pg_result *r = rows_of(pg, "SELECT i FROM generate_series(1, 5) i WHERE i = ANY($1)", &v, 1,
-                                0);
+    ouro_pg_result *r = rows_of(pg, "SELECT i FROM generate_series(1, 5) i WHERE i = ANY($1)", &v,
+                                1, 0);
     check_eq(ouro_pg_rows(r), 2);
     ouro_pg_result_free(r);
     v = ouro_pg_ints(NULL, 0);
@@ -161,7 +174,8 @@ KernelTest(pg_query, values_have_names)
 {
     ouro_pg *pg = connected();
     ouro_pg_result *r = rows_of(
-        pg, "SELECT :a::int + :b::int, ':a', \":b\", $$:a$$ /* :c */ FROM (SELECT 1 AS \":b\") x -- :d",
+        pg,
+        "SELECT :a::int + :b::int, ':a', \":b\", $$:a$$ /* :c */ FROM (SELECT 1 AS \":b\") x -- :d",
         OURO_PG_PARAMS(ouro_pg_named("a", ouro_pg_int(40)), ouro_pg_named("b", ouro_pg_int(2))), 0);
     int64_t sum;
     check_eq(ouro_pg_int_at(r, 0, 0, &sum), 0);
