@@ -203,7 +203,7 @@ ouro_pg *ouro_pg_free(ouro_pg *pg)
         return NULL; /* the pool has the handle, for the time being */
     }
     if (pg->session && pg->outer)
-        ouro_detach(ouro__pg_transaction_end(pg));
+        ouro__pg_transaction_drop(pg);
     if (pg->session) {
         struct pg_session *s = pg->session;
         close_base(pg);

@@ -43,7 +43,6 @@ static void keep(struct pg_session *s, const ouro_pg_error *what)
     if (!n)
         return;
     n->what = *what;
-    n->what.code = 0;
     STAILQ_INSERT_TAIL(&s->notices.line, n, next);
     if (!s->notices.call && ouro_call_soon(tell, s, NULL, &s->notices.call) == 0)
         ouro__pg_session_ref(s);
@@ -57,7 +56,7 @@ static void receive(void *arg, const PGresult *r)
     ouro__pg_error_fill(&what, r, 0);
     s->stats.notices++;
     if (strcmp(what.severity, "FATAL") == 0 || strcmp(what.severity, "PANIC") == 0) {
-        s->fatal = what.code;
+        what.code = s->fatal = ouro__pg_code(what.sqlstate);
         s->error = what;
     } else if (s->opts.on_notice) {
         keep(s, &what);

@@ -315,6 +315,7 @@ static void read_input(struct pg_session *s)
 {
     ouro__pg_session_ref(s);
     bool good = PQconsumeInput(s->db);
+    PQisBusy(s->db); /* has it look at what came, although nothing may run */
     ouro__pg_notifications_take(s);
     ouro__pg_session_pump(s);
     if (!good && !ouro__pg_session_over(s)) {

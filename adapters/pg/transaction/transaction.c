@@ -31,8 +31,7 @@ static void task_ended(ouro_future *task, void *arg)
     ouro_pg *tx = arg;
     (void)task;
     tx->task = ouro_unref(tx->task);
-    if (!tx->ending)
-        ouro_detach(ouro__pg_transaction_end(tx));
+    ouro__pg_transaction_drop(tx);
 }
 
 void ouro__pg_transaction_forget_task(ouro_pg *tx)
@@ -90,36 +89,48 @@ static const struct pg_command_kind rollback_kind = {
     .cancel = go_on,
 };
 
-static ouro_future *roll_back(struct pg_session *s, unsigned depth)
+/* Have a transaction of that depth rolled back before anything else happens. @ret receives a future;
+ * NULL: nobody wants to know. 0, or why the session had to be given up instead. */
+static int roll_back(struct pg_session *s, unsigned depth, ouro_future **ret)
 {
-    ouro_future *f;
     struct rollback *q = ouro__pg_command_own(s, sizeof(*q), &rollback_kind);
-    int rc = q ? ouro__pg_command_promise(&q->c, &f) : -ENOMEM;
+    int rc = !q ? -ENOMEM : ret ? ouro__pg_command_promise(&q->c, ret) : 0;
     if (rc < 0) {
         ouro_memory_release(q);
         ouro__pg_session_lose(s, rc, "a transaction could not be rolled back");
-        return ouro_ready(rc);
+        return rc;
     }
     write_rollback(q->sql, sizeof q->sql, depth);
     ouro__pg_command_queue(&q->c);
-    return f;
+    return 0;
+}
+
+/* 1: @ret is the future of the rollback, if it is wanted. Else there is none: 0, or an error. */
+static int64_t end_transaction(ouro_pg *tx, ouro_future **ret)
+{
+    struct pg_session *s = tx->session;
+    if (!s || tx->ending)
+        return 0;
+    ouro__pg_session_ref(s);
+    int64_t rc = s->lost;
+    bool over = ouro__pg_session_over(s);
+    ouro__pg_handle_pop(tx);
+    if (!over)
+        rc = roll_back(s, tx->depth, ret);
+    ouro__pg_session_unref(s);
+    return rc < 0 ? rc : !over;
 }
 
 ouro_future *ouro__pg_transaction_end(ouro_pg *tx)
 {
-    struct pg_session *s = tx->session;
-    if (!s || tx->ending)
-        return ouro_ready(0);
-    if (ouro__pg_session_over(s)) {
-        int64_t lost = s->lost;
-        ouro__pg_handle_pop(tx);
-        return ouro_ready(lost);
-    }
-    ouro__pg_session_ref(s);
-    ouro__pg_handle_pop(tx);
-    ouro_future *f = roll_back(s, tx->depth);
-    ouro__pg_session_unref(s);
-    return f;
+    ouro_future *f;
+    int64_t rc = end_transaction(tx, &f);
+    return rc == 1 ? f : ouro_ready(rc);
+}
+
+void ouro__pg_transaction_drop(ouro_pg *tx)
+{
+    end_transaction(tx, NULL);
 }
 
 ouro_future *ouro_pg_rollback(ouro_pg *tx)
@@ -288,7 +299,7 @@ static void commit_cancel(struct pg_command *c)
     ouro__pg_session_ref(s);
     ouro__pg_command_drop(c, -ECANCELED, NULL);
     if (!ouro__pg_session_over(s))
-        ouro_detach(roll_back(s, depth));
+        roll_back(s, depth, NULL);
     ouro__pg_session_unref(s);
 }
 

@@ -10,6 +10,9 @@
  * anything else happens, and its handle is detached. A future of the rollback. */
 ouro_future *ouro__pg_transaction_end(ouro_pg *tx);
 
+/* The same, and nobody wants to know. */
+void ouro__pg_transaction_drop(ouro_pg *tx);
+
 /* The end of its task does not matter any more. */
 void ouro__pg_transaction_forget_task(ouro_pg *tx);
 

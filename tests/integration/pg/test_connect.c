@@ -3,6 +3,7 @@
  * Connecting: what it comes to with servers that are there, servers that are not, and conninfos
  * that make no sense.
  */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <sys/socket.h>

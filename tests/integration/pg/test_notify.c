@@ -33,11 +33,11 @@ KernelTest(pg_notify, comes_to_who_listens)
 KernelTest(pg_notify, comes_while_statements_run)
 {
     ouro_pg *pg = connected();
-    check_eq(ouro_await(ouro_pg_listen(pg, "here")), 0);
+    check_eq(ouro_await(ouro_pg_listen(pg, "meanwhile_c")), 0);
     ouro_future *busy = ouro_pg_query(pg, "SELECT pg_sleep(0.05)", NULL, 0, NULL);
-    pg_admin("NOTIFY here, 'meanwhile'");
+    pg_admin("NOTIFY meanwhile_c, 'meanwhile'");
     check_eq(ouro_await(busy), 1);
-    expect(pg, "here", "meanwhile");
+    expect(pg, "meanwhile_c", "meanwhile");
     ouro_pg_free(pg);
     return 0;
 }
@@ -45,12 +45,12 @@ KernelTest(pg_notify, comes_while_statements_run)
 KernelTest(pg_notify, waits_for_the_commit)
 {
     ouro_pg *pg = connected();
-    check_eq(ouro_await(ouro_pg_listen(pg, "here")), 0);
+    check_eq(ouro_await(ouro_pg_listen(pg, "commit_c")), 0);
     ouro_pg *tx = begun(pg);
-    check_eq(ouro_await(ouro_pg_notify(tx, "here", "x")), 0);
+    check_eq(ouro_await(ouro_pg_notify(tx, "commit_c", "x")), 0);
     check_eq(ouro_await(ouro_timeout(ouro_pg_notified(pg), OURO_MS(30))), -ETIMEDOUT);
     check_eq(ouro_await(ouro_pg_commit(tx)), 0);
-    expect(pg, "here", "x");
+    expect(pg, "commit_c", "x");
     ouro_pg_free(pg);
     return 0;
 }
@@ -58,14 +58,14 @@ KernelTest(pg_notify, waits_for_the_commit)
 KernelTest(pg_notify, none_is_lost_when_nobody_takes_it)
 {
     ouro_pg *pg = connected();
-    check_eq(ouro_await(ouro_pg_listen(pg, "here")), 0);
+    check_eq(ouro_await(ouro_pg_listen(pg, "taken_c")), 0);
     for (int i = 0; i < 50; i++) {
         ouro_future *f = ouro_pg_notified(pg);
-        check_eq(ouro_await(ouro_pg_notify(pg, "here", "x")), 0);
+        check_eq(ouro_await(ouro_pg_notify(pg, "taken_c", "x")), 0);
         check_eq(ouro_await(ouro_sleep(OURO_MS(1))), 0);
         ouro_detach(f);
         ouro_yield();
-        expect(pg, "here", "x");
+        expect(pg, "taken_c", "x");
     }
     ouro_pg_free(pg);
     return 0;
@@ -75,12 +75,12 @@ KernelTest(pg_notify, a_thousand_in_order)
 {
     ouro_pg *pg = connected();
     char text[16];
-    check_eq(ouro_await(ouro_pg_listen(pg, "here")), 0);
-    pg_admin(
-        "DO $$ BEGIN FOR i IN 0..999 LOOP PERFORM pg_notify('here', i::text); END LOOP; END $$");
+    check_eq(ouro_await(ouro_pg_listen(pg, "thousand_c")), 0);
+    pg_admin("DO $$ BEGIN FOR i IN 0..999 LOOP PERFORM pg_notify('thousand_c', i::text); END LOOP; "
+             "END $$");
     for (int i = 0; i < 1000; i++) {
         snprintf(text, sizeof text, "%d", i);
-        expect(pg, "here", text);
+        expect(pg, "thousand_c", text);
     }
     ouro_pg_free(pg);
     return 0;
@@ -89,15 +89,15 @@ KernelTest(pg_notify, a_thousand_in_order)
 KernelTest(pg_notify, the_end_of_the_connection)
 {
     ouro_pg *pg = connected();
-    check_eq(ouro_await(ouro_pg_listen(pg, "here")), 0);
-    pg_admin("NOTIFY here, 'last'");
+    check_eq(ouro_await(ouro_pg_listen(pg, "end_c")), 0);
+    pg_admin("NOTIFY end_c, 'last'");
     char sql[80];
     snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(%lld)", (long long)ouro_pg_backend(pg));
     check_eq(ouro_await(ouro_sleep(OURO_MS(30))), 0);
     pg_admin(sql);
     for (int i = 0; i < 200 && ouro_pg_state_get(pg) != OURO_PG_LOST; i++)
         check_eq(ouro_await(ouro_sleep(OURO_MS(5))), 0);
-    expect(pg, "here", "last");
+    expect(pg, "end_c", "last");
     check_eq(ouro_await(ouro_pg_notified(pg)), -OURO_ESQL_ADMIN_SHUTDOWN);
     ouro_pg_free(pg);
 

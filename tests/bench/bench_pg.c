@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * PostgreSQL: what a query costs through pool and coroutine, beside libpq driven by hand in an
+ * epoll loop, and beside pgbench.
+ *
+ * The program and its rivals run on one processor, the server on another. Each case is measured
+ * twice: by the clock, and by the processor time that the client takes, since the server is most of
+ * the former. A query is a prepared one that returns its parameter; a batch has 100 of them.
+ */
+
+#define _GNU_SOURCE 1
+
+#include <errno.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <ouro/pg.h>
+
+#include "bench.h"
+#include "pg.h"
+
+#define QUERIES   12000u
+#define BATCH     100u
+#define BATCHES   300u
+#define ROWS      300000
+#define CONNS_MAX 64u
+
+static const char query[] = "SELECT $1::int4";
+static const char row_query[] = "SELECT i, 'name ' || i, i * 0.5::float8 FROM generate_series(1, 300000) i";
+
+enum what { BY_CLOCK, BY_CPU };
+
+struct job {
+    enum what what;
+    unsigned connections;
+    double figure;
+};
+
+/* ---- Measuring ------------------------------------------------------------------------------- */
+
+static uint64_t begin(enum what what)
+{
+    return what == BY_CLOCK ? bench_now() : bench_cpu();
+}
+
+static double end(enum what what, uint64_t start, double n)
+{
+    return what == BY_CLOCK ? bench_per(start, n) : bench_cpu_per(start, n);
+}
+
+/* The server's processes have the other processor: the postmaster is the parent of any. */
+static void move_server_away(void)
+{
+    static int done;
+    char path[64], text[256] = "";
+    int parent = 0, cpu = bench_other_cpu();
+    if (done++ || cpu < 0)
+        return;
+    PGconn *db = PQconnectdb(pg_conninfo());
+    snprintf(path, sizeof path, "/proc/%d/stat", PQbackendPID(db));
+    FILE *f = fopen(path, "r");
+    if (f && fgets(text, sizeof text, f) && strrchr(text, ')'))
+        sscanf(strrchr(text, ')') + 1, " %*c %d", &parent);
+    if (f)
+        fclose(f);
+    PQfinish(db);
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    if (parent <= 1 || sched_setaffinity(parent, sizeof set, &set) < 0)
+        bench_skip("the server shares the client's processor");
+}
+
+/* ---- ouro ------------------------------------------------------------------------------------ */
+
+struct asker {
+    ouro_pg_pool *pool;
+    unsigned queries;
+};
+
+static int64_t ask(void *arg)
+{
+    struct asker *a = arg;
+    for (unsigned i = 0; i < a->queries; i++) {
+        int64_t rc;
+        ouro_pg_value v = ouro_pg_int(i);
+        ouro_pg_result *r = ouro_await_ptr(ouro_pg_pool_query(a->pool, query, &v, 1, NULL), &rc);
+        bench_check(rc, query);
+        ouro_pg_result_free(r);
+    }
+    return 0;
+}
+
+static void ask_all(ouro_pg_pool *pool, unsigned tasks, unsigned queries)
+{
+    struct asker a = {pool, queries / tasks};
+    ouro_future *f[CONNS_MAX];
+    for (unsigned i = 0; i < tasks; i++)
+        f[i] = ouro_spawn(ask, &a);
+    bench_check(ouro_await(ouro_gather(f, tasks, OURO_GATHER_ALL, NULL)), "queries");
+}
+
+static ouro_pg_pool *pool_of(unsigned connections)
+{
+    ouro_pg_pool *pool;
+    ouro_pg_pool_options opts = {.min = (int)connections, .max = (int)connections};
+    bench_check(ouro_pg_pool_new(pg_conninfo(), &opts, &pool), "pool");
+    bench_check(ouro_await(ouro_pg_pool_ready(pool)), "connections");
+    return pool;
+}
+
+static void drop(ouro_pg_pool *pool)
+{
+    bench_check(ouro_await(ouro_pg_pool_close(pool, OURO_SEC(5))), "close");
+    ouro_pg_pool_free(pool);
+}
+
+static int64_t point_queries(void *arg)
+{
+    struct job *job = arg;
+    ouro_pg_pool *pool = pool_of(job->connections);
+    ask_all(pool, job->connections, 20 * job->connections);
+    uint64_t start = begin(job->what);
+    ask_all(pool, job->connections, QUERIES);
+    job->figure = end(job->what, start, QUERIES);
+    drop(pool);
+    return 0;
+}
+
+static double ouro_points(const void *arg)
+{
+    struct job job = *(const struct job *)arg;
+    move_server_away();
+    bench_run(point_queries, &job, 0);
+    return job.figure;
+}
+
+static void one_batch(ouro_pg *pg)
+{
+    ouro_pg_statement statements[BATCH];
+    ouro_pg_value values[BATCH];
+    ouro_result results[BATCH];
+    for (unsigned i = 0; i < BATCH; i++) {
+        values[i] = ouro_pg_int(i);
+        statements[i] = (ouro_pg_statement){query, &values[i], 1};
+    }
+    bench_check(ouro_await(ouro_pg_batch(pg, statements, BATCH, results, NULL)), "batch");
+    for (unsigned i = 0; i < BATCH; i++)
+        ouro_pg_result_free(results[i].ptr);
+}
+
+static int64_t batches(void *arg)
+{
+    struct job *job = arg;
+    int64_t rc;
+    ouro_pg *pg = ouro_await_ptr(ouro_pg_connect(pg_conninfo(), NULL), &rc);
+    bench_check(rc, "connect");
+    for (unsigned i = 0; i < 5; i++)
+        one_batch(pg);
+    uint64_t start = begin(job->what);
+    for (unsigned i = 0; i < BATCHES; i++)
+        one_batch(pg);
+    job->figure = end(job->what, start, BATCHES * BATCH);
+    ouro_pg_free(pg);
+    return 0;
+}
+
+static double ouro_batches(const void *arg)
+{
+    struct job job = *(const struct job *)arg;
+    move_server_away();
+    bench_run(batches, &job, 0);
+    return job.figure;
+}
+
+static int64_t look_at(const ouro_pg_result *some, int64_t rows)
+{
+    int64_t sum = 0, value;
+    for (int64_t row = 0; row < rows; row++) {
+        bench_check(ouro_pg_int_at(some, row, 0, &value), "value");
+        sum += value;
+    }
+    return sum;
+}
+
+static int64_t stream(void *arg)
+{
+    struct job *job = arg;
+    int64_t rc, sum = 0;
+    ouro_pg_result *some;
+    ouro_pg *pg = ouro_await_ptr(ouro_pg_connect(pg_conninfo(), NULL), &rc);
+    bench_check(rc, "connect");
+    uint64_t start = begin(job->what);
+    ouro_pg_stream *s = ouro_await_ptr(ouro_pg_stream_open(pg, row_query, NULL, 0, NULL), &rc);
+    bench_check(rc, row_query);
+    while ((some = ouro_await_ptr(ouro_pg_stream_next(s), &rc))) {
+        sum += look_at(some, rc);
+        ouro_pg_result_free(some);
+    }
+    job->figure = end(job->what, start, ROWS);
+    bench_check(sum == (int64_t)ROWS * (ROWS + 1) / 2 ? 0 : -EIO, "rows");
+    ouro_pg_stream_free(s);
+    ouro_pg_free(pg);
+    return 0;
+}
+
+static double ouro_rows(const void *arg)
+{
+    struct job job = *(const struct job *)arg;
+    move_server_away();
+    bench_run(stream, &job, 0);
+    return job.figure;
+}
+
+/* ---- libpq by hand --------------------------------------------------------------------------- */
+
+static PGconn *bare_connect(void)
+{
+    PGconn *db = PQconnectdb(pg_conninfo());
+    bench_check(PQstatus(db) == CONNECTION_OK ? 0 : -ECONNREFUSED, "libpq");
+    PQclear(PQprepare(db, "q", query, 0, NULL));
+    PQsetnonblocking(db, 1);
+    return db;
+}
+
+static void bare_send(PGconn *db, unsigned i)
+{
+    char text[16];
+    const char *values[] = {text};
+    snprintf(text, sizeof text, "%u", i);
+    bench_check(PQsendQueryPrepared(db, "q", 1, values, NULL, NULL, 0) ? 0 : -EIO, "libpq");
+    PQflush(db);
+}
+
+/* Whether the answer is whole: taken, and nothing runs any more. */
+static int bare_take(PGconn *db)
+{
+    PGresult *r;
+    PQconsumeInput(db);
+    while (!PQisBusy(db)) {
+        r = PQgetResult(db);
+        if (!r)
+            return 1;
+        bench_check(PQresultStatus(r) == PGRES_TUPLES_OK ? 0 : -EIO, "libpq");
+        PQclear(r);
+    }
+    return 0;
+}
+
+static void bare_loop(PGconn **db, unsigned connections, int epoll, unsigned queries)
+{
+    struct epoll_event events[CONNS_MAX];
+    unsigned sent = 0, done = 0;
+    for (unsigned i = 0; i < connections; i++)
+        bare_send(db[i], sent++);
+    while (done < queries) {
+        int n = epoll_wait(epoll, events, (int)connections, -1);
+        for (int i = 0; i < n; i++) {
+            PGconn *one = events[i].data.ptr;
+            if (!bare_take(one))
+                continue;
+            done++;
+            if (sent < queries)
+                bare_send(one, sent++);
+        }
+    }
+}
+
+static double bare_points(const void *arg)
+{
+    const struct job *job = arg;
+    PGconn *db[CONNS_MAX];
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    move_server_away();
+    for (unsigned i = 0; i < job->connections; i++) {
+        db[i] = bare_connect();
+        struct epoll_event e = {.events = EPOLLIN, .data.ptr = db[i]};
+        bench_check(epoll_ctl(epoll, EPOLL_CTL_ADD, PQsocket(db[i]), &e), "epoll");
+    }
+    bare_loop(db, job->connections, epoll, 20 * job->connections);
+    uint64_t start = begin(job->what);
+    bare_loop(db, job->connections, epoll, QUERIES);
+    double figure = end(job->what, start, QUERIES);
+    for (unsigned i = 0; i < job->connections; i++)
+        PQfinish(db[i]);
+    close(epoll);
+    return figure;
+}
+
+static void bare_wait(PGconn *db, short events)
+{
+    struct pollfd p = {.fd = PQsocket(db), .events = events};
+    poll(&p, 1, -1);
+}
+
+static void bare_batch(PGconn *db)
+{
+    for (unsigned i = 0; i < BATCH; i++)
+        bare_send(db, i);
+    PQpipelineSync(db);
+    while (PQflush(db) == 1)
+        bare_wait(db, POLLOUT);
+    for (unsigned synced = 0; !synced;) {
+        while (PQisBusy(db)) {
+            bare_wait(db, POLLIN);
+            PQconsumeInput(db);
+        }
+        PGresult *r = PQgetResult(db);
+        synced = PQresultStatus(r) == PGRES_PIPELINE_SYNC;
+        PQclear(r);
+    }
+}
+
+static double bare_batches(const void *arg)
+{
+    const struct job *job = arg;
+    move_server_away();
+    PGconn *db = bare_connect();
+    PQenterPipelineMode(db);
+    bare_batch(db);
+    uint64_t start = begin(job->what);
+    for (unsigned i = 0; i < BATCHES; i++)
+        bare_batch(db);
+    double figure = end(job->what, start, BATCHES * BATCH);
+    PQfinish(db);
+    return figure;
+}
+
+static double bare_rows(const void *arg)
+{
+    const struct job *job = arg;
+    int64_t sum = 0;
+    move_server_away();
+    PGconn *db = bare_connect();
+    uint64_t start = begin(job->what);
+    PQsendQueryParams(db, row_query, 0, NULL, NULL, NULL, NULL, 0);
+    PQsetSingleRowMode(db);
+    for (;;) {
+        while (PQisBusy(db)) {
+            bare_wait(db, POLLIN);
+            PQconsumeInput(db);
+        }
+        PGresult *r = PQgetResult(db);
+        if (!r)
+            break;
+        if (PQresultStatus(r) == PGRES_SINGLE_TUPLE)
+            sum += strtoll(PQgetvalue(r, 0, 0), NULL, 10);
+        PQclear(r);
+    }
+    double figure = end(job->what, start, ROWS);
+    bench_check(sum == (int64_t)ROWS * (ROWS + 1) / 2 ? 0 : -EIO, "rows");
+    PQfinish(db);
+    return figure;
+}
+
+/* ---- pgbench --------------------------------------------------------------------------------- */
+
+static const char *find_pgbench(void)
+{
+    static char path[128];
+    for (int version = 20; version >= 10 && !*path; version--) {
+        snprintf(path, sizeof path, "/usr/lib/postgresql/%d/bin/pgbench", version);
+        if (access(path, X_OK) < 0)
+            *path = '\0';
+    }
+    return *path ? path : NULL;
+}
+
+/* It counts in transactions a second, and its own connections not. */
+static double pgbench_points(const void *arg)
+{
+    const struct job *job = arg;
+    char script[] = "/tmp/ouro_pgbench_XXXXXX", command[1024], line[256];
+    double per_second = NAN;
+    const char *pgbench = find_pgbench();
+    if (!pgbench)
+        return bench_skip("pgbench is not installed: package postgresql-contrib or postgresql");
+    move_server_away();
+    int fd = mkstemp(script);
+    if (fd < 0 || dprintf(fd, "\\set i random(1, 1000)\nSELECT :i::int4;\n") < 0)
+        bench_fail("cannot write %s", script);
+    close(fd);
+    snprintf(command, sizeof command, "%s -n -M prepared -c %u -j 1 -t %u -f %s '%s' 2>/dev/null",
+             pgbench, job->connections, QUERIES / job->connections, script, pg_conninfo());
+    FILE *f = popen(command, "r");
+    while (f && fgets(line, sizeof line, f))
+        sscanf(line, "tps = %lf", &per_second);
+    if (f)
+        pclose(f);
+    unlink(script);
+    return 1e9 / per_second;
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+static const struct job one_clock = {BY_CLOCK, 1, 0}, one_cpu = {BY_CPU, 1, 0};
+static const struct job ten_clock = {BY_CLOCK, 10, 0}, ten_cpu = {BY_CPU, 10, 0};
+
+#define CASE(label, subject, peer_name, peer, which)                                         \
+    {.name = (label), .unit = "ns", .ouro = (subject), .rival_name = (peer_name),               \
+     .rival = (peer), .arg = &(which), .package = "postgresql"}
+
+static const struct bench_case cases[] = {
+    CASE("pg.one.time", ouro_points, "libpq in an epoll loop", bare_points, one_clock),
+    CASE("pg.one.cpu", ouro_points, "libpq in an epoll loop", bare_points, one_cpu),
+    CASE("pg.one.pgbench", ouro_points, "pgbench -M prepared", pgbench_points, one_clock),
+    CASE("pg.ten.time", ouro_points, "libpq in an epoll loop", bare_points, ten_clock),
+    CASE("pg.ten.cpu", ouro_points, "libpq in an epoll loop", bare_points, ten_cpu),
+    CASE("pg.ten.pgbench", ouro_points, "pgbench -M prepared", pgbench_points, ten_clock),
+    CASE("pg.batch.time", ouro_batches, "libpq, 100 to a sync", bare_batches, one_clock),
+    CASE("pg.batch.cpu", ouro_batches, "libpq, 100 to a sync", bare_batches, one_cpu),
+    CASE("pg.row.time", ouro_rows, "libpq, row by row", bare_rows, one_clock),
+    CASE("pg.row.cpu", ouro_rows, "libpq, row by row", bare_rows, one_cpu),
+};
+
+int main(int argc, char **argv)
+{
+    return bench_main(argc, argv, "PostgreSQL: nanoseconds a query, or a row", cases,
+                      BENCH_COUNT(cases));
+}
