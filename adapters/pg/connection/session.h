@@ -29,7 +29,7 @@
 #include <sys/types.h>
 
 #include "result_int.h"
-#include "wait.h"
+#include "socket_wait.h"
 
 struct pg_session;
 struct pg_command;

@@ -5,7 +5,7 @@
  * Happy path: the poll completes, the observer lets go of the future, then calls ready(), which may
  * begin the next wait. Every failure, of memory too, reaches ready() as well.
  */
-#include "wait.h"
+#include "socket_wait.h"
 
 #include <ouro/loop.h>
 #include <ouro/uring.h>

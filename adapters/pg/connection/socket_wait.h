@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef OURO_PG_WAIT_H
-#define OURO_PG_WAIT_H
+#ifndef OURO_PG_SOCKET_WAIT_H
+#define OURO_PG_SOCKET_WAIT_H
 
 /*
  * Waiting for a socket of libpq's.
