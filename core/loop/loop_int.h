@@ -304,6 +304,10 @@ bool ouro__loop_short_turn(ouro_loop *loop);
 /* One turn, waiting until @deadline at most. 0 or an error of the ring. */
 int ouro__loop_turn(ouro_loop *loop, ouro_ns deadline);
 
+/* Submit what is queued now, and not when the turn ends: for who has more to come. What goes wrong is
+ * met again at the end of the turn. */
+void ouro__loop_submit(ouro_loop *loop);
+
 /* Turn until @goal has settled, or the loop is stopped, with @each before every turn. 0 or an error
  * of the ring. */
 int ouro__loop_drive(ouro_loop *loop, ouro_future *goal, void (*each)(ouro_loop *loop));

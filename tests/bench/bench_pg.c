@@ -74,7 +74,7 @@ static void move_server_away(void)
     PQfinish(db);
     cpu_set_t set;
     CPU_ZERO(&set);
-    CPU_SET(cpu, &set);
+    CPU_SET((size_t)cpu, &set);
     if (parent <= 1 || sched_setaffinity(parent, sizeof set, &set) < 0)
         bench_skip("the server shares the client's processor");
 }

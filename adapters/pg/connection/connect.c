@@ -25,15 +25,23 @@
 
 #include "session.h"
 
+struct connecting;
+
+/* A name that is looked up. */
+struct lookup {
+    struct connecting *c;
+    ouro_future *f;      /* while it is waited for; a reference */
+    ouro_result *result; /* where what it came to goes */
+};
+
 struct connecting {
     ouro_promise *promise;
     ouro_pg_options opts;
     struct pg_places places;
-    ouro_future **names; /* the lookups; references, until all have settled */
-    ouro_result *found;  /* what they came to */
-    size_t asked;        /* how many there are */
-    size_t pending;      /* of those, and have not settled */
-    int short_of;        /* < 0: one could not be waited for */
+    struct lookup *lookups;
+    ouro_result *found; /* what they came to */
+    size_t asked;       /* how many there are */
+    size_t awaited;     /* of them, that are waited for */
     PGconn *db;
     struct pg_wait wait;
     ouro_call *limit; /* for the address that is being tried */
@@ -62,7 +70,7 @@ static void destroy(struct connecting *c)
     for (size_t i = 0; c->found && i < c->asked; i++)
         ouro_addresses_free(c->found[i].ptr);
     ouro_memory_release(c->found);
-    ouro_memory_release(c->names);
+    ouro_memory_release(c->lookups);
     ouro_memory_release(c);
 }
 
@@ -235,58 +243,56 @@ static void socket_ready(void *arg, int64_t events)
 
 static void names_found(struct connecting *c)
 {
-    char text[256] = "";
-    int64_t rc = c->short_of;
-    for (size_t i = 0; i < c->asked; i++) {
-        c->found[i] = ouro_future_take(c->names[i]);
-        ouro_unref(c->names[i]);
-    }
-    if (rc == 0)
-        rc = ouro__pg_places_resolve(&c->places, c->found, text, sizeof text);
+    char text[256];
+    int64_t rc = ouro__pg_places_resolve(&c->places, c->found, text, sizeof text);
     if (rc < 0)
         fail(c, rc, *text ? text : NULL);
+    else if (c->cancelled)
+        fail(c, -ECANCELED, NULL);
     else
         start(c, 0);
 }
 
 static void name_found(ouro_future *done, void *arg)
 {
-    struct connecting *c = arg;
-    (void)done;
-    if (--c->pending == 0)
+    struct lookup *l = arg;
+    struct connecting *c = l->c;
+    *l->result = ouro_future_take(done);
+    l->f = ouro_unref(l->f);
+    if (--c->awaited == 0)
         names_found(c);
 }
 
-static void cancel_names(struct connecting *c)
+/* One that cannot be watched is as good as one that has failed. */
+static void ask_for_name(struct connecting *c, size_t i)
 {
-    for (size_t i = 0; i < c->asked; i++)
-        ouro_cancel(c->names[i]);
-}
-
-/* Ask for all of them at once. Each is waited for by itself: what a gather writes to could not be
- * freed if there were no memory to wait for the gather. */
-static void ask_for_names(struct connecting *c)
-{
-    size_t n = ouro__pg_places_unknown(&c->places);
-    c->names = ouro_memory_alloc(n * sizeof(ouro_future *));
-    c->found = ouro_memory_alloc(n * sizeof(*c->found));
-    if (!c->names || !c->found) {
-        fail(c, -ENOMEM, NULL);
+    struct lookup *l = &c->lookups[i];
+    *l = (struct lookup){.c = c, .result = &c->found[i]};
+    l->f = ouro_resolve(ouro__pg_places_name(&c->places, i), NULL, &c->opts.names);
+    int rc = ouro_on_done(l->f, name_found, l);
+    if (rc == 0) {
+        c->awaited++;
         return;
     }
+    ouro_cancel(l->f);
+    ouro_future_result(l->f);
+    l->f = ouro_unref(l->f);
+    *l->result = (ouro_result){rc, NULL};
+}
+
+/* Ask for all of them at once. */
+static int ask_for_names(struct connecting *c)
+{
+    size_t n = ouro__pg_places_unknown(&c->places);
+    c->lookups = ouro_memory_alloc(n * sizeof(*c->lookups));
+    c->found = ouro_memory_alloc(n * sizeof(*c->found));
+    if (!c->lookups || !c->found)
+        return -ENOMEM;
+    c->asked = n;
     memset(c->found, 0, n * sizeof(*c->found));
-    for (; c->asked < n; c->asked++) {
-        ouro_future *f = ouro_resolve(ouro__pg_places_name(&c->places, c->asked), NULL,
-                                      &c->opts.names);
-        int rc = ouro_on_done(f, name_found, c);
-        c->names[c->asked] = f;
-        c->pending += rc == 0;
-        c->short_of = rc < 0 ? rc : c->short_of;
-    }
-    if (c->short_of)
-        cancel_names(c);
-    if (c->pending == 0)
-        names_found(c);
+    for (size_t i = 0; i < n; i++)
+        ask_for_name(c, i);
+    return c->awaited ? 0 : -ENOMEM;
 }
 
 /* ---- The future ------------------------------------------------------------------------------ */
@@ -296,19 +302,22 @@ static ouro_cancel_answer asked_to_stop(ouro_promise *p, void *arg)
     struct connecting *c = arg;
     (void)p;
     c->cancelled = true;
-    if (c->pending)
-        cancel_names(c);
-    else
-        ouro__pg_wait_cancel(&c->wait);
+    for (size_t i = 0; i < c->asked; i++)
+        if (c->lookups[i].f)
+            ouro_cancel(c->lookups[i].f);
+    ouro__pg_wait_cancel(&c->wait);
     return OURO_LATER;
 }
 
 static void begin(struct connecting *c)
 {
+    int rc = 0;
     if (ouro__pg_places_unknown(&c->places) == 0)
         start(c, 0);
     else
-        ask_for_names(c);
+        rc = ask_for_names(c);
+    if (rc < 0)
+        fail(c, rc, NULL);
 }
 
 static bool options_fit(const ouro_pg_options *opts)
