@@ -61,7 +61,7 @@ static enum step begin(struct query *q)
 
 static int query_send(struct pg_command *c, PGconn *db)
 {
-    struct query *q = (struct query *)c;
+    struct query *q = (void *)c;
     const struct pg_statement *st = &q->statement;
     char name[OURO__PG_STATEMENT_NAME];
     int sent = 0;
@@ -101,7 +101,7 @@ static void correct_position(struct query *q)
 
 static void query_result(struct pg_command *c, PGresult *r)
 {
-    struct query *q = (struct query *)c;
+    struct query *q = (void *)c;
     ExecStatusType status = PQresultStatus(r);
     if ((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) && q->step != PREPARE) {
         PQclear(q->got);
@@ -125,7 +125,7 @@ static bool is_stale(const struct query *q)
 
 static enum pg_next query_done(struct pg_command *c)
 {
-    struct query *q = (struct query *)c;
+    struct query *q = (void *)c;
     struct pg_session *s = c->session;
     if (q->step == PREPARE && c->code == 0) {
         q->prepared->prepared = true;
@@ -171,7 +171,7 @@ void ouro__pg_command_hand_over(struct pg_command *c, PGresult *got)
 
 static void query_end(struct pg_command *c, int64_t rc, const char *why)
 {
-    struct query *q = (struct query *)c;
+    struct query *q = (void *)c;
     let_go(q);
     if (ouro__pg_command_succeeded(c, rc) && q->got) {
         ouro__pg_command_hand_over(c, q->got);
