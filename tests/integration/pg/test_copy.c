@@ -429,6 +429,7 @@ KernelTest(pg_copy, one_that_is_freed_leaves_nothing)
         check_eq(number(pg, "SELECT count(*) FROM t"), 0);
     }
     check_eq(ouro_pg_state_get(pg), OURO_PG_READY);
+    check_eq(stats_of(pg).errors, 0); /* that the server did as it was told is none */
     for (int i = 0; i < 20; i++) {
         const void *row;
         ouro_pg_copy *c = opened(pg, "COPY (SELECT generate_series(1, 1000000000)) TO STDOUT");

