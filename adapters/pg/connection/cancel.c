@@ -53,6 +53,14 @@ static void settle_down(struct pg_session *s)
     s->cancel.limit = ouro_call_unref(s->cancel.limit);
 }
 
+static int start_job(struct pg_session *s);
+
+/* Whether one request was not enough for what runs. */
+static bool goes_on(const struct pg_session *s)
+{
+    return s->current && s->current->stubborn && s->current->cancelled;
+}
+
 static void asked(ouro_future *job, void *arg)
 {
     struct pg_session *s = arg;
@@ -60,7 +68,9 @@ static void asked(ouro_future *job, void *arg)
     s->cancel.job = ouro_unref(s->cancel.job);
     s->cancel.thread = ouro_pool_free(s->cancel.thread);
     if (!ouro__pg_session_over(s)) {
-        if (!s->cancel.lingers)
+        if (goes_on(s))
+            start_job(s); /* if that fails, too, the limit is what is left */
+        else if (!s->cancel.lingers)
             settle_down(s);
         ouro__pg_session_pump(s);
     }

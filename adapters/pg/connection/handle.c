@@ -66,10 +66,11 @@ void ouro__pg_handle_let_go(ouro_pg *h)
 static void disown_current(struct pg_session *s)
 {
     struct pg_command *c = s->current;
-    if (c->promise) {
+    if (c->kind->disown)
+        c->kind->disown(c);
+    if (c->promise)
         ouro_promise_fail(c->promise, -EBADF);
-        ouro_promise_free(c->promise);
-    }
+    ouro_promise_free(c->promise);
     c->promise = NULL;
     c->handle = NULL;
     c->error = NULL;

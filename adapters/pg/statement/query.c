@@ -90,13 +90,12 @@ static int query_send(struct pg_command *c, PGconn *db)
 
 /* ---- Results --------------------------------------------------------------------------------- */
 
-/* The server counts in the text that it was sent. */
-static void correct_position(struct query *q)
+void ouro__pg_command_position(struct pg_command *c, const struct pg_statement *st)
 {
-    ouro_pg_error *e = &q->c.session->error;
-    e->position = ouro__pg_statement_position(&q->statement, e->position);
-    if (q->c.error)
-        q->c.error->position = e->position;
+    ouro_pg_error *e = &c->session->error;
+    e->position = ouro__pg_statement_position(st, e->position);
+    if (c->error)
+        c->error->position = e->position;
 }
 
 static void query_result(struct pg_command *c, PGresult *r)
@@ -110,17 +109,20 @@ static void query_result(struct pg_command *c, PGresult *r)
     }
     bool failed_before = c->code;
     if (!ouro__pg_command_check(c, r) && !failed_before)
-        correct_position(q);
+        ouro__pg_command_position(c, &q->statement);
+}
+
+bool ouro__pg_error_is_stale(const ouro_pg_error *e)
+{
+    return e->code == -OURO_ESQL('2', '6', '0', '0', '0') ||
+           (e->code == -OURO_ESQL('0', 'A', '0', '0', '0') && strstr(e->message, "cached plan"));
 }
 
 /* Whether it failed for the sake of what was prepared, and may be sent plainly. */
 static bool is_stale(const struct query *q)
 {
     const struct pg_session *s = q->c.session;
-    bool gone = q->c.code == -OURO_ESQL('2', '6', '0', '0', '0');
-    bool changed = q->c.code == -OURO_ESQL('0', 'A', '0', '0', '0') &&
-                   strstr(s->error.message, "cached plan");
-    return (gone || changed) && PQtransactionStatus(s->db) == PQTRANS_IDLE;
+    return ouro__pg_error_is_stale(&s->error) && PQtransactionStatus(s->db) == PQTRANS_IDLE;
 }
 
 static enum pg_next query_done(struct pg_command *c)
