@@ -374,7 +374,7 @@ KernelTest(pg_stream, the_connection_is_closed_under_it)
         ouro_future *f = waits ? ouro_pg_stream_next(s) : ouro_ready(0);
         check_eq(ouro_await(ouro_pg_close(pg)), 0);
         int64_t rc = ouro_await(f);
-        check(waits == 0 || rc == -EBADF || (waits == 1 && rc == 256));
+        check(waits == 0 || rc == -EBADF || (waits == 1 && rc > 0));
         check_eq(take_some(s), -EBADF);
         check_eq(take_some(s), -EBADF);
         ouro_pg_stream_free(s);
@@ -430,7 +430,7 @@ KernelTest(pg_stream, the_server_goes_under_it)
         /* One that is stuck in writing may die without a word. */
         check(rc == -OURO_ESQL_ADMIN_SHUTDOWN || (!waits && rc == -ECONNRESET));
         check_eq(take_some(s), rc);
-        check(waits || rows >= 256); /* what had come is handed on */
+        check(waits || rows >= 8); /* what had come is handed on */
         check(run(pg, "SELECT 1") < 0);
         check_eq(ouro_pg_state_get(pg), OURO_PG_LOST);
         ouro_pg_stream_free(s);
