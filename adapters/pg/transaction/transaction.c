@@ -136,7 +136,7 @@ void ouro__pg_transaction_drop(ouro_pg *tx)
 ouro_future *ouro_pg_rollback(ouro_pg *tx)
 {
     int rc = ouro__pg_check(tx);
-    if (rc == -EXDEV || !tx || (tx->session && !tx->outer))
+    if (rc == -EXDEV || rc == -ECHILD || !tx || (tx->session && !tx->outer))
         return ouro_ready(rc < 0 ? rc : -EINVAL);
     ouro_future *f = rc < 0 ? ouro_ready(rc) : ouro__pg_transaction_end(tx);
     ouro_pg_free(tx);
@@ -315,7 +315,7 @@ ouro_future *ouro_pg_commit(ouro_pg *tx)
 {
     ouro_future *f;
     int rc = ouro__pg_check(tx);
-    if (rc == -EXDEV || !tx || (tx->session && (!tx->outer || tx->ending)))
+    if (rc == -EXDEV || rc == -ECHILD || !tx || (tx->session && (!tx->outer || tx->ending)))
         return ouro_ready(rc < 0 ? rc : -EINVAL);
     struct commit *q = ouro__pg_command_new(tx, sizeof(*q), &commit_kind, &f);
     if (!q) {
