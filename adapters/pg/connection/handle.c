@@ -108,11 +108,12 @@ void ouro__pg_handle_clear(ouro_pg *h)
 void ouro__pg_handle_pop(ouro_pg *tx)
 {
     struct pg_session *s = tx->session;
-    ouro_pg *outer = tx->outer;
-    while (s->top != outer) {
-        ouro_pg *inner = s->top;
-        s->top = inner->outer;
-        ouro__pg_handle_detach(inner);
+    ouro_pg *end = tx->outer, *h = s->top;
+    s->top = end; /* at once: what follows may break the session off, and all that is on it */
+    while (h != end) {
+        ouro_pg *outer = h->outer;
+        ouro__pg_handle_detach(h);
+        h = outer;
     }
 }
 
@@ -123,8 +124,7 @@ void ouro__pg_handle_detach(ouro_pg *h)
         return;
     h->session = NULL; /* so that nothing of what follows comes here again */
     ouro__pg_handle_hold(h);
-    if (!ouro__pg_session_over(s))
-        clear(s, h);
+    clear(s, h);
     ouro__pg_transaction_forget_task(h);
     ouro__pg_handle_let_go(h);
     ouro__pg_session_unref(s);
