@@ -11,6 +11,9 @@
  * request up. If it ends otherwise, an empty statement is sent as a fence once the request is out,
  * to be hit in the place of others, and again if it was.
  *
+ * A server takes no notice of a request while it is not busy, so one that overtakes its statement on
+ * the way is lost: while the statement runs on, the request is made again.
+ *
  * How it fails: if all that takes longer than the grace, the session is given up. The thread may
  * hang as long as a network does; it has a pool of its own, so nobody else waits for it.
  */
@@ -19,6 +22,7 @@
 #include <errno.h>
 
 #define DEFAULT_GRACE OURO_SEC(2)
+#define PAUSE         OURO_MS(100) /* before a request that had no effect is made again */
 
 /* ---- The request ----------------------------------------------------------------------------- */
 
@@ -33,14 +37,52 @@ static void free_request(void *arg)
     PQfreeCancel(arg);
 }
 
+static void stop_call(struct pg_session *s, ouro_call **call)
+{
+    if (!*call)
+        return;
+    if (ouro_call_cancel(*call) == 1)
+        ouro__pg_session_unref(s);
+    *call = ouro_call_unref(*call);
+}
+
 /* It is used up, or cannot be any more: others may be sent. */
 static void settle_down(struct pg_session *s)
 {
-    if (!s->cancel.limit)
+    stop_call(s, &s->cancel.again);
+    stop_call(s, &s->cancel.limit);
+}
+
+/* Whether what is to be cancelled runs on: until that has ended, nothing but the fence begins. */
+static bool runs_on(const struct pg_session *s)
+{
+    return s->current && s->current != &s->cancel.fence;
+}
+
+static int start_job(struct pg_session *s);
+
+static void ask_again(void *arg)
+{
+    struct pg_session *s = arg;
+    s->cancel.again = ouro_call_unref(s->cancel.again);
+    if (!s->cancel.job && runs_on(s)) {
+        int rc = start_job(s);
+        s->stats.cancels++;
+        if (rc < 0)
+            ouro__pg_session_lose(s, rc, "a statement could not be cancelled");
+    }
+    ouro__pg_session_unref(s);
+}
+
+static void ask_again_later(struct pg_session *s)
+{
+    if (ouro__pg_session_over(s) || s->cancel.again || !runs_on(s))
         return;
-    if (ouro_call_cancel(s->cancel.limit) == 1)
-        ouro__pg_session_unref(s);
-    s->cancel.limit = ouro_call_unref(s->cancel.limit);
+    int rc = ouro_call_later(PAUSE, ask_again, s, NULL, &s->cancel.again);
+    if (rc == 0)
+        ouro__pg_session_ref(s);
+    else
+        ouro__pg_session_lose(s, rc, "a statement could not be cancelled");
 }
 
 static void asked(ouro_future *job, void *arg)
@@ -53,6 +95,7 @@ static void asked(ouro_future *job, void *arg)
         if (!s->cancel.lingers)
             settle_down(s);
         ouro__pg_session_pump(s);
+        ask_again_later(s);
     }
     ouro__pg_session_unref(s);
 }
@@ -61,6 +104,7 @@ static void asked(ouro_future *job, void *arg)
 static void forget_job(struct pg_session *s)
 {
     ouro_cancel(s->cancel.job);
+    ouro_future_result(s->cancel.job); /* if it had failed, nobody else reads that */
     s->cancel.job = ouro_unref(s->cancel.job);
     s->cancel.thread = ouro_pool_free(s->cancel.thread);
 }
@@ -142,6 +186,8 @@ static void fence_end(struct pg_command *c, int64_t rc, const char *why)
     (void)why;
     if (c->code == 0)
         c->session->cancel.lingers = false; /* it passed: so nothing was on its way */
+    else if (c->code == -ENOMEM)
+        ouro__pg_session_lose(c->session, c->code, "a statement could not be cancelled");
 }
 
 static const struct pg_command_kind fence_kind = {

@@ -103,6 +103,7 @@ struct pg_cancel {
     ouro_future *job;        /* that asks, on a thread; a reference */
     ouro_pool *thread;       /* its own: it may hang as long as a network does */
     ouro_call *limit;        /* when the server has had time enough */
+    ouro_call *again;        /* when it is asked again, since the statement runs on */
     bool lingers;            /* it was asked, and nothing has shown that the request is used up */
     struct pg_command fence; /* a statement that is sent to use it up */
 };
