@@ -299,6 +299,10 @@ void ouro__pg_cache_forget(struct pg_session *s, struct pg_prepared *p);
 /* Nor is it any use to prepare it again under that name: it gets another. */
 void ouro__pg_cache_renew(struct pg_session *s, struct pg_prepared *p);
 
+/* The same, and have the server forget what it has under that name. Not in a transaction, which
+ * would fail if there is nothing. */
+void ouro__pg_cache_replace(struct pg_session *s, struct pg_prepared *p);
+
 /* All are forgotten; @s is over, or has discarded them. */
 void ouro__pg_cache_free(struct pg_session *s);
 
