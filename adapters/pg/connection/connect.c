@@ -18,6 +18,7 @@
 #include <ouro/resolve.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,9 +30,10 @@ struct connecting {
     ouro_promise *promise;
     ouro_pg_options opts;
     struct pg_places places;
-    ouro_future *names; /* the lookups, while they are waited for; a reference */
-    ouro_result *found; /* what they came to */
-    size_t asked;       /* how many there are */
+    ouro_future *names;        /* all lookups, while they are waited for; a reference */
+    ouro_future **lookups;     /* each; references */
+    size_t asked;              /* how many there are */
+    struct pg_notices notices; /* of the server, before there is a session */
     PGconn *db;
     struct pg_wait wait;
     ouro_call *limit; /* for the address that is being tried */
@@ -57,9 +59,10 @@ static void destroy(struct connecting *c)
     PQfinish(c->db);
     ouro_promise_free(c->promise);
     ouro__pg_places_free(&c->places);
-    for (size_t i = 0; c->found && i < c->asked; i++)
-        ouro_addresses_free(c->found[i].ptr);
-    ouro_memory_release(c->found);
+    for (size_t i = 0; i < c->asked; i++)
+        ouro_unref(c->lookups[i]);
+    ouro_memory_release(c->lookups);
+    ouro__pg_notices_drop(&c->notices);
     ouro_memory_release(c);
 }
 
@@ -74,12 +77,12 @@ static void fail(struct connecting *c, int64_t code, const char *text)
     destroy(c);
 }
 
-/* What libpq has to say. */
-static void fail_as_libpq(struct connecting *c)
+/* What libpq has to say; with @otherwise, if it is none of the reasons that are known. */
+static void fail_as_libpq(struct connecting *c, int64_t otherwise)
 {
     char text[1024];
     int64_t code = ouro__pg_connect_error(PQerrorMessage(c->db), text, sizeof text);
-    fail(c, code, text);
+    fail(c, code == -OURO_ENOSESSION ? otherwise : code, text);
 }
 
 static void free_handle(void *pg)
@@ -91,10 +94,10 @@ static void free_handle(void *pg)
 static int limit_statements(ouro_pg *pg, ouro_ns limit)
 {
     char sql[64];
+    uint64_t ms = limit / OURO_MS(1) + (limit % OURO_MS(1) != 0);
     if (!limit || limit == OURO_FOREVER)
         return 0;
-    snprintf(sql, sizeof sql, "SET statement_timeout = %llu",
-             (unsigned long long)(limit / OURO_MS(1) + (limit % OURO_MS(1) != 0)));
+    snprintf(sql, sizeof sql, "SET statement_timeout = %d", ms < INT_MAX ? (int)ms : INT_MAX);
     return ouro__pg_simple_own(pg->session, sql);
 }
 
@@ -110,15 +113,17 @@ static void succeed(struct connecting *c)
         return;
     }
     c->db = NULL;
-    rc = limit_statements(pg, c->opts.statement_limit);
-    if (rc == 0)
+    ouro__pg_notices_adopt(pg->session, &c->notices);
+    int64_t lost = pg->session->lost; /* no memory to wait for it with */
+    if (lost == 0)
+        lost = limit_statements(pg, c->opts.statement_limit);
+    if (lost == 0) {
         ouro_promise_resolve(c->promise, (ouro_result){0, pg}, free_handle);
-    else
-        ouro_pg_free(pg);
-    if (rc == 0)
         destroy(c);
-    else
-        fail(c, rc, NULL);
+    } else {
+        ouro_pg_free(pg);
+        fail(c, lost, NULL);
+    }
 }
 
 /* ---- One address after the other ------------------------------------------------------------- */
@@ -171,8 +176,9 @@ static void start(struct connecting *c, size_t first)
         return;
     }
     PQsetErrorVerbosity(c->db, PQERRORS_VERBOSE); /* the only way to have the SQLSTATE */
+    ouro__pg_notices_collect(&c->notices, c->db);
     if (PQstatus(c->db) == CONNECTION_BAD)
-        fail_as_libpq(c);
+        fail_as_libpq(c, -EINVAL); /* it has not even begun: a value makes no sense */
     else
         wait_for(c, POLLOUT); /* as libpq wants it before its first step */
 }
@@ -190,7 +196,7 @@ static void take_step(struct connecting *c)
         succeed(c);
         break;
     default:
-        fail_as_libpq(c);
+        fail_as_libpq(c, -OURO_ENOSESSION);
     }
 }
 
@@ -231,7 +237,7 @@ static void names_found(ouro_future *done, void *arg)
     int64_t rc = ouro_future_result(done).n;
     c->names = ouro_unref(c->names);
     if (rc == 0)
-        rc = ouro__pg_places_resolve(&c->places, c->found, text, sizeof text);
+        rc = ouro__pg_places_resolve(&c->places, c->lookups, text, sizeof text);
     else
         *text = '\0';
     if (rc < 0)
@@ -240,23 +246,25 @@ static void names_found(ouro_future *done, void *arg)
         start(c, 0);
 }
 
-/* Ask for all of them at once. */
+/* Ask for all of them at once. What they come to stays in their futures, so nothing of ours is lent
+ * to them. */
 static int ask_for_names(struct connecting *c)
 {
     size_t n = ouro__pg_places_unknown(&c->places);
-    ouro_future **asked = ouro_memory_alloc(n * sizeof(ouro_future *));
-    c->found = ouro_memory_alloc(n * sizeof(*c->found));
-    if (!asked || !c->found) {
-        ouro_memory_release(asked);
+    c->lookups = ouro_memory_alloc(n * sizeof(*c->lookups));
+    if (!c->lookups)
         return -ENOMEM;
-    }
     c->asked = n;
-    memset(c->found, 0, n * sizeof(*c->found));
     for (size_t i = 0; i < n; i++)
-        asked[i] = ouro_resolve(ouro__pg_places_name(&c->places, i), NULL, &c->opts.names);
-    c->names = ouro_gather(asked, n, OURO_GATHER_COLLECT, c->found);
-    ouro_memory_release(asked);
-    return ouro_on_done(c->names, names_found, c);
+        c->lookups[i] = ouro_ref(
+            ouro_resolve(ouro__pg_places_name(&c->places, i), NULL, &c->opts.names));
+    c->names = ouro_gather(c->lookups, n, OURO_GATHER_COLLECT, NULL);
+    int rc = ouro_on_done(c->names, names_found, c);
+    if (rc < 0) {
+        ouro_cancel(c->names);
+        c->names = ouro_unref(c->names);
+    }
+    return rc;
 }
 
 /* ---- The future ------------------------------------------------------------------------------ */
@@ -302,6 +310,7 @@ ouro_future *ouro_pg_connect(const char *conninfo, const ouro_pg_options *opts)
     if (!c)
         return ouro_ready(-ENOMEM);
     *c = (struct connecting){.opts = *opts, .wait = {.ready = socket_ready, .arg = c}};
+    STAILQ_INIT(&c->notices.line);
     int rc = ouro_promise_new(&c->promise, &f);
     if (rc < 0) {
         ouro_memory_release(c);

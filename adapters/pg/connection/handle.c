@@ -252,7 +252,7 @@ int64_t ouro_pg_backend(const ouro_pg *pg)
 
 const char *ouro_pg_parameter(const ouro_pg *pg, const char *name)
 {
-    if (!name || ouro__pg_check(pg) < 0 || !pg->session->db)
+    if (!name || ouro__pg_check(pg) < 0 || pg->session->lost)
         return NULL;
     return PQparameterStatus(pg->session->db, name);
 }

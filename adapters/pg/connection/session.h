@@ -112,6 +112,7 @@ struct pg_cancel {
 struct pg_notices {
     STAILQ_HEAD(, pg_notice) line;
     ouro_call *call; /* that tells */
+    uint64_t count;  /* of those before there was a session */
 };
 
 /* Who gets the session when a lease is over. */
@@ -266,6 +267,11 @@ void ouro__pg_cancel_forget(struct pg_session *s);
 /* Receive the server's notices, and tell the user of them in a later turn. */
 void ouro__pg_notices_begin(struct pg_session *s);
 void ouro__pg_notices_end(struct pg_session *s);
+
+/* The same while there is no session yet: collect them, then hand them to it, or drop them. */
+void ouro__pg_notices_collect(struct pg_notices *early, PGconn *db);
+void ouro__pg_notices_adopt(struct pg_session *s, struct pg_notices *early);
+void ouro__pg_notices_drop(struct pg_notices *early);
 
 /* Move what the server has notified us of to the queue. */
 void ouro__pg_notifications_take(struct pg_session *s);
