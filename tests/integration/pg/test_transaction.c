@@ -283,10 +283,10 @@ KernelTest(pg_transaction, transact_tries_again_when_others_were_in_the_way)
     ouro_future *f[TASKS];
     ouro_pg_transaction_options opts = {.isolation = OURO_PG_SERIALIZABLE, .attempts = 50};
     pg_admin("DROP TABLE IF EXISTS counters; CREATE TABLE counters AS SELECT 0 AS n");
-    for (int i = 0; i < TASKS; i++) {
+    for (int i = 0; i < TASKS; i++) /* all first, since it takes its time */
         c[i] = (struct counter){.pg = connected()};
+    for (int i = 0; i < TASKS; i++)
         f[i] = ouro_pg_transact(c[i].pg, count_up, &c[i], &opts);
-    }
     check_eq(ouro_await(ouro_gather(f, TASKS, OURO_GATHER_ALL, NULL)), 0);
     check_eq(pg_admin("SELECT n FROM counters"), TASKS);
     int tries = 0;
