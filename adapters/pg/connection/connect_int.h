@@ -39,7 +39,7 @@ const char *ouro__pg_places_name(const struct pg_places *p, size_t i);
 
 /* They have been, and came to @found, in that order: put each address where its name was. Hosts
  * without one are left out. 0, -ENOMEM, or why no host has any. */
-int64_t ouro__pg_places_resolve(struct pg_places *p, ouro_future *const *found, char *text,
+int64_t ouro__pg_places_resolve(struct pg_places *p, const ouro_result *found, char *text,
                                 size_t size);
 
 /* Have libpq begin with the entry @first. NULL: no memory. */

@@ -202,7 +202,7 @@ ouro_pg *ouro_pg_free(ouro_pg *pg)
     if (!pg || (pg->session && is_parents(pg->session)))
         return NULL;
     if (pg->lease) {
-        ouro__pg_lease_end(pg);
+        ouro__pg_lease_free(pg);
         return NULL; /* the pool has the handle, for the time being */
     }
     if (pg->session && pg->outer)

@@ -200,26 +200,25 @@ static size_t print_number(const ouro_address *a, char *to, size_t size)
 }
 
 /* How many entries there will be: one an address. */
-static size_t count_found(const struct pg_places *p, ouro_future *const *found)
+static size_t count_found(const struct pg_places *p, const ouro_result *found)
 {
     size_t n = 0;
     for (size_t i = 0, asked = 0; i < p->count; i++) {
-        const ouro_addresses *a = p->items[i].unknown ? ouro_future_result(found[asked++]).ptr
-                                                      : NULL;
+        const ouro_addresses *a = p->items[i].unknown ? found[asked++].ptr : NULL;
         n += a ? a->count : !p->items[i].unknown;
     }
     return n;
 }
 
-static int64_t nobody_found(const struct pg_places *p, ouro_future *const *found, char *text,
+static int64_t nobody_found(const struct pg_places *p, const ouro_result *found, char *text,
                             size_t size)
 {
-    int64_t rc = ouro_future_result(found[0]).n;
+    int64_t rc = found[0].n;
     snprintf(text, size, "%s: %s", ouro__pg_places_name(p, 0), ouro_strerror(rc));
     return rc;
 }
 
-int64_t ouro__pg_places_resolve(struct pg_places *p, ouro_future *const *found, char *text,
+int64_t ouro__pg_places_resolve(struct pg_places *p, const ouro_result *found, char *text,
                                 size_t size)
 {
     *text = '\0';
@@ -231,8 +230,7 @@ int64_t ouro__pg_places_resolve(struct pg_places *p, ouro_future *const *found, 
         return -ENOMEM;
     char *numbers = (char *)(items + n);
     for (size_t i = 0, asked = 0; i < p->count; i++) {
-        const ouro_addresses *a = p->items[i].unknown ? ouro_future_result(found[asked++]).ptr
-                                                      : NULL;
+        const ouro_addresses *a = p->items[i].unknown ? found[asked++].ptr : NULL;
         for (size_t k = 0; a && k < a->count; k++) {
             items[used] = (struct pg_place){p->items[i].host, numbers, p->items[i].port, 0};
             numbers += print_number(&a->items[k], numbers, INET6_ADDRSTRLEN + 24) + 1;
