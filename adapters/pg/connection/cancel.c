@@ -81,6 +81,7 @@ static void asked(ouro_future *job, void *arg)
 static void forget_job(struct pg_session *s)
 {
     ouro_cancel(s->cancel.job);
+    ouro_future_result(s->cancel.job); /* if it had failed, nobody else reads that */
     s->cancel.job = ouro_unref(s->cancel.job);
     s->cancel.thread = ouro_pool_free(s->cancel.thread);
 }
@@ -193,6 +194,8 @@ static void fence_end(struct pg_command *c, int64_t rc, const char *why)
     (void)why;
     if (c->code == 0)
         c->session->cancel.lingers = false; /* it passed: so nothing was on its way */
+    else if (c->code == -ENOMEM)
+        ouro__pg_session_lose(c->session, c->code, "a statement could not be cancelled");
 }
 
 static const struct pg_command_kind fence_kind = {

@@ -153,7 +153,10 @@ void ouro__pg_command_queue(struct pg_command *c)
     struct pg_session *s = c->session;
     TAILQ_INSERT_TAIL(c->handle ? &c->handle->line : &s->own, c, link);
     s->stats.waiting++;
-    ouro__pg_session_pump(s);
+    if (ouro__pg_session_over(s) && !s->pumping) /* nobody comes by any more */
+        ouro__pg_command_drop(c, s->lost ? s->lost : -EBADF, NULL);
+    else
+        ouro__pg_session_pump(s);
 }
 
 /* ---- Failures -------------------------------------------------------------------------------- */

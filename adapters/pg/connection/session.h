@@ -132,6 +132,7 @@ struct pg_cancel {
 struct pg_notices {
     STAILQ_HEAD(, pg_notice) line;
     ouro_call *call; /* that tells */
+    uint64_t count;  /* of those before there was a session */
 };
 
 /* Who gets the session when a lease is over. */
@@ -308,6 +309,11 @@ void ouro__pg_cancel_forget(struct pg_session *s);
 void ouro__pg_notices_begin(struct pg_session *s);
 void ouro__pg_notices_end(struct pg_session *s);
 
+/* The same while there is no session yet: collect them, then hand them to it, or drop them. */
+void ouro__pg_notices_collect(struct pg_notices *early, PGconn *db);
+void ouro__pg_notices_adopt(struct pg_session *s, struct pg_notices *early);
+void ouro__pg_notices_drop(struct pg_notices *early);
+
 /* Move what the server has notified us of to the queue. */
 void ouro__pg_notifications_take(struct pg_session *s);
 void ouro__pg_notifications_end(struct pg_session *s);
@@ -343,6 +349,10 @@ void ouro__pg_cache_forget(struct pg_session *s, struct pg_prepared *p);
 
 /* Nor is it any use to prepare it again under that name: it gets another. */
 void ouro__pg_cache_renew(struct pg_session *s, struct pg_prepared *p);
+
+/* The same, and have the server forget what it has under that name. Not in a transaction, which
+ * would fail if there is nothing. */
+void ouro__pg_cache_replace(struct pg_session *s, struct pg_prepared *p);
 
 /* All are forgotten; @s is over, or has discarded them. */
 void ouro__pg_cache_free(struct pg_session *s);

@@ -17,8 +17,9 @@ ouro_future *ouro__pg_complain(ouro_pg *pg, int64_t rc, const struct pg_complain
  * is in the one that was written. */
 void ouro__pg_command_position(struct pg_command *c, const struct pg_statement *st);
 
-/* Whether a statement failed since what was prepared does not fit, or is there, any more. */
-bool ouro__pg_error_is_stale(const ouro_pg_error *e);
+/* Whether a statement failed since what was prepared is not there, or its plan does not fit, any
+ * more. */
+bool ouro__pg_error_is_stale(const PGresult *r);
 
 /* The same of one without a handle. */
 ouro_future *ouro__pg_complain_loosely(int64_t rc, const struct pg_complaint *complaint,

@@ -58,12 +58,11 @@ void ouro__pg_batch_end_item(struct batch *b, struct batch_item *item, int64_t c
 /* One that will be sent again has not failed yet. */
 static void take_error(struct batch *b, struct batch_item *item, const PGresult *r)
 {
-    ouro_pg_error e;
-    ouro__pg_error_fill(&e, r, 0);
-    item->stale = item->prepared && ouro__pg_error_is_stale(&e);
+    item->stale = item->prepared && ouro__pg_error_is_stale(r);
     b->stale |= item->stale;
     bool again = item->stale && b->round == 1 && !b->in_transaction;
-    int64_t code = again && b->independent ? e.code : note_error(b, item, r);
+    int64_t code = again && b->independent ? ouro__pg_code(PQresultErrorField(r, PG_DIAG_SQLSTATE))
+                                           : note_error(b, item, r);
     ouro__pg_batch_end_item(b, item, code);
 }
 
