@@ -222,6 +222,13 @@ static bool lacks_any(const ouro_stream *s, const struct ouro__ask *ask)
            (ask->how == OURO__READ_SOME && ask->size > 0 && ask->done == 0);
 }
 
+/* Whether that is so, and the poll that will tell is under way: all a read can do is wait. */
+static bool is_told(const ouro_stream *s, const struct ouro__ask *ask)
+{
+    const struct ouro__incoming *in = &s->in;
+    return lacks_any(s, ask) && !in->readable && ouro__op_live(&in->op) && in->buffers;
+}
+
 /* Receives once if that may help. */
 static bool advance(ouro_stream *s, struct ouro__ask *ask, int64_t *ret_n)
 {
@@ -267,6 +274,11 @@ void ouro__reading_go_on(ouro_stream *s)
     int64_t n;
     if (!r)
         return;
+    if (r->ask.how == OURO__READ_NEXT && (n = (int64_t)ouro__incoming_receive_lent(s)) > 0) {
+        *r->ask.ret_bytes = ouro__buffer_at(s->in.buffers, s->in.lent);
+        finish(s, OURO_VALUE, n);
+        return;
+    }
     if (advance(s, &r->ask, &n)) {
         finish(s, n < 0 ? OURO_ERROR : OURO_VALUE, n);
         return;
@@ -302,8 +314,9 @@ static const struct ouro__kind reading_kind = {
     .describe = reading_describe,
 };
 
-/* @ask, if it is @valid. */
-static ouro_future *begin(ouro_stream *s, const struct ouro__ask *ask, bool valid)
+/* Any read. */
+static __attribute__((noinline)) ouro_future *begin_closely(ouro_stream *s,
+                                                            const struct ouro__ask *ask, bool valid)
 {
     int rc = valid ? ouro__stream_check(s) : -EINVAL;
     if (rc == 0 && (s->in.reading || ouro__is_receiving_fds(s)))
@@ -330,6 +343,24 @@ static ouro_future *begin(ouro_stream *s, const struct ouro__ask *ask, bool vali
     rc = ouro__incoming_wait(s);
     if (rc < 0)
         ouro__reading_fail(s, rc);
+    return &r->f;
+}
+
+/* @ask, if it is @valid. */
+static inline ouro_future *begin(ouro_stream *s, const struct ouro__ask *ask, bool valid)
+{
+    if (!valid || !ouro__stream_is_usable(s) || !is_told(s, ask) || s->in.reading ||
+        !ouro__list_empty(&s->passes))
+        return begin_closely(s, ask, valid);
+    struct ouro__reading *r = ouro__future_new_here(s->loop, &reading_kind);
+    if (!r)
+        return ouro__failed(-ENOMEM);
+    r->stream = s;
+    r->ask = *ask;
+    if (s->in.lent != OURO__NO_BUFFER)
+        ouro__incoming_done(s);
+    s->in.unheard = 0;
+    s->in.reading = r;
     return &r->f;
 }
 

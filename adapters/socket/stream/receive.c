@@ -293,6 +293,26 @@ int ouro__incoming_receive(ouro_stream *s, struct ouro__ask *ask)
     return 0;
 }
 
+size_t ouro__incoming_receive_lent(ouro_stream *s)
+{
+    struct ouro__incoming *in = &s->in;
+    struct ouro__buffers *b = in->buffers;
+    if (!in->readable || in->unread || in->over || in->by_ring || ouro__linked(&in->turn))
+        return 0;
+    uint16_t id = ouro__buffer_take(b);
+    if (id == OURO__NO_BUFFER)
+        return 0;
+    size_t n = receive_to(s, ouro__buffer_at(b, id), b->size);
+    if (n == 0) {
+        ouro__buffer_give_back(b, id);
+        return 0;
+    }
+    assert(in->lent == OURO__NO_BUFFER);
+    b->pieces[id].end = (uint32_t)n;
+    in->lent = id;
+    return n;
+}
+
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
 static void make_poll(const ouro_stream *s, struct io_uring_sqe *sqe)

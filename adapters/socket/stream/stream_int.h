@@ -122,6 +122,13 @@ int ouro__stream_give_up(ouro_stream *s);
 /* 0, or why @s cannot be used: -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN, -EBADF. */
 int ouro__stream_check(const ouro_stream *s);
 
+/* Whether it is plain to see that @s can be used; false: ouro__stream_check() looks closely. */
+static inline bool ouro__stream_is_usable(const ouro_stream *s)
+{
+    return s && s->loop == ouro__this_loop && s->state == OURO__STREAM_OPEN &&
+           !ouro__loop_forked(s->loop) && s->loop->phase < OURO__SHUT;
+}
+
 /* An operation of @s has completed: if that was the last, go on with what waits for that. */
 void ouro__stream_op_ended(ouro_stream *s);
 
