@@ -68,7 +68,7 @@ void *ouro__future_new(ouro_loop *loop, const struct ouro__kind *kind)
     return ouro__future_new_here(loop, kind);
 }
 
-static void future_free(ouro_future *f)
+static inline void future_free(ouro_future *f)
 {
     ouro_loop *loop = f->loop;
     if (f->origin)

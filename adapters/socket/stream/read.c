@@ -222,11 +222,12 @@ static bool lacks_any(const ouro_stream *s, const struct ouro__ask *ask)
            (ask->how == OURO__READ_SOME && ask->size > 0 && ask->done == 0);
 }
 
-/* Whether that is so, and the poll that will tell is under way: all a read can do is wait. */
-static bool is_told(const ouro_stream *s, const struct ouro__ask *ask)
+/* Whether nothing is there, nobody reads, and the poll that will tell is under way. */
+static inline bool is_told(const ouro_stream *s)
 {
     const struct ouro__incoming *in = &s->in;
-    return lacks_any(s, ask) && !in->readable && ouro__op_live(&in->op) && in->buffers;
+    return !in->unread && !in->over && !in->readable && !in->reading && in->buffers &&
+           ouro__op_live(&in->op) && ouro__list_empty(&s->passes);
 }
 
 /* Receives once if that may help. */
@@ -314,9 +315,8 @@ static const struct ouro__kind reading_kind = {
     .describe = reading_describe,
 };
 
-/* Any read. */
-static __attribute__((noinline)) ouro_future *begin_closely(ouro_stream *s,
-                                                            const struct ouro__ask *ask, bool valid)
+/* @ask, if it is @valid. */
+static ouro_future *begin(ouro_stream *s, const struct ouro__ask *ask, bool valid)
 {
     int rc = valid ? ouro__stream_check(s) : -EINVAL;
     if (rc == 0 && (s->in.reading || ouro__is_receiving_fds(s)))
@@ -346,22 +346,21 @@ static __attribute__((noinline)) ouro_future *begin_closely(ouro_stream *s,
     return &r->f;
 }
 
-/* @ask, if it is @valid. */
-static inline ouro_future *begin(ouro_stream *s, const struct ouro__ask *ask, bool valid)
+/* A read of any bytes which has nothing to do but wait; its ask is to be filled in. NULL: it is not
+ * plain to see that this is so, or there is no memory. */
+static inline struct ouro__reading *begin_waiting(ouro_stream *s)
 {
-    if (!valid || !ouro__stream_is_usable(s) || !is_told(s, ask) || s->in.reading ||
-        !ouro__list_empty(&s->passes))
-        return begin_closely(s, ask, valid);
+    if (!ouro__stream_is_usable(s) || !is_told(s))
+        return NULL;
     struct ouro__reading *r = ouro__future_new_here(s->loop, &reading_kind);
     if (!r)
-        return ouro__failed(-ENOMEM);
-    r->stream = s;
-    r->ask = *ask;
+        return NULL;
     if (s->in.lent != OURO__NO_BUFFER)
         ouro__incoming_done(s);
+    r->stream = s;
     s->in.unheard = 0;
     s->in.reading = r;
-    return &r->f;
+    return r;
 }
 
 /* ---- Kinds of reads -------------------------------------------------------------------------- */
@@ -374,6 +373,11 @@ static bool is_room(const void *buf, size_t size)
 ouro_future *ouro_stream_read(ouro_stream *s, void *buf, size_t size)
 {
     struct ouro__ask ask = {.how = OURO__READ_SOME, .buf = buf, .size = size};
+    struct ouro__reading *r = buf && size > 0 && size <= MOST_BYTES ? begin_waiting(s) : NULL;
+    if (r) {
+        r->ask = ask;
+        return &r->f;
+    }
     return begin(s, &ask, is_room(buf, size));
 }
 
@@ -412,6 +416,11 @@ ouro_future *ouro_stream_read_line(ouro_stream *s, char *buf, size_t size)
 
 ouro_future *ouro_stream_next(ouro_stream *s, const void **ret_bytes)
 {
+    struct ouro__reading *r = ret_bytes ? begin_waiting(s) : NULL;
+    if (r) {
+        r->ask = (struct ouro__ask){.how = OURO__READ_NEXT, .ret_bytes = ret_bytes};
+        return &r->f;
+    }
     struct ouro__ask ask = {.how = OURO__READ_NEXT, .ret_bytes = ret_bytes};
     return begin(s, &ask, ret_bytes != NULL);
 }

@@ -177,7 +177,7 @@ static ssize_t from_pipe(const ouro_stream *s, void *to, size_t n, bool *ret_all
 }
 
 /* Returns the bytes it brought. */
-static size_t receive_to(ouro_stream *s, unsigned char *to, size_t n)
+static inline size_t receive_to(ouro_stream *s, unsigned char *to, size_t n)
 {
     struct ouro__incoming *in = &s->in;
     bool all;

@@ -422,7 +422,8 @@ ouro_future *ouro__write_begin(struct ouro__write *w)
     return &w->f;
 }
 
-bool ouro__outgoing_takes(const ouro_stream *s, size_t size)
+/* Whether a write of @size bytes would be all there is to be sent, and goes to the ring. */
+static inline bool is_plain(const ouro_stream *s, size_t size)
 {
     const struct ouro__outgoing *out = &s->out;
     if (out->flight || out->put != out->put_sent || !ouro__list_empty(&out->writes) || out->error ||
@@ -432,13 +433,23 @@ bool ouro__outgoing_takes(const ouro_stream *s, size_t size)
            (!is_alone(s->loop) || out->at_once == SIZE_MAX);
 }
 
-ouro_future *ouro__write_begin_plain(struct ouro__write *w)
+ouro_future *ouro__write_plainly(ouro_stream *s, const struct ouro__kind *kind, struct iovec piece)
 {
-    ouro_stream *s = w->s;
     struct ouro__outgoing *out = &s->out;
+    if (!is_plain(s, piece.iov_len))
+        return NULL;
+    struct ouro__write *w = ouro__slab_alloc(&s->loop->slab, sizeof(*w));
+    if (!w)
+        return NULL;
+    ouro__future_init_here(&w->f, s->loop, kind);
+    ouro__write_init(w, s);
+    w->one = piece;
+    w->parts = &w->one;
+    w->count = 1;
+    w->left = piece.iov_len;
     ouro__list_push(&out->writes, &w->link);
     out->queued += w->left;
-    ouro__prepare_one(s, w->parts);
+    ouro__prepare_one(s, &piece);
     out->op.complete = send_landed;
     if (ouro__op_start(s->loop, &out->op) == 0) {
         w->flying = true;

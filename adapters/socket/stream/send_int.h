@@ -136,12 +136,9 @@ static inline void ouro__write_init(struct ouro__write *w, ouro_stream *s)
     w->drop = NULL;
 }
 
-/* Whether a write of @size bytes, in one piece, would be all there is to be sent, and goes to the
- * ring as it is: the usual case. */
-bool ouro__outgoing_takes(const ouro_stream *s, size_t size);
-
-/* Begin such a write. */
-ouro_future *ouro__write_begin_plain(struct ouro__write *w);
+/* The usual case: a write of @kind, of one piece, that is all there is to be sent, and goes to the
+ * ring as it is. NULL: it is not plain to see that this is so, or there is no memory. */
+ouro_future *ouro__write_plainly(ouro_stream *s, const struct ouro__kind *kind, struct iovec piece);
 
 /* What a kind of write does when it is cancelled. */
 ouro_future *ouro__write_cancel(ouro_future *f);

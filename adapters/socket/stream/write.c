@@ -68,17 +68,10 @@ static ouro_future *write_parts(ouro_stream *s, const struct iovec *only, const 
 ouro_future *ouro_stream_write(ouro_stream *s, const void *buf, size_t size)
 {
     const struct iovec only = {(void *)(uintptr_t)buf, size};
-    if (!buf || !ouro__stream_is_usable(s) || !ouro__outgoing_takes(s, size))
-        return write_parts(s, &only, NULL, 1);
-    struct ouro__write *w = ouro__future_new_here(s->loop, &write_kind);
-    if (!w)
-        return ouro__failed(-ENOMEM);
-    ouro__write_init(w, s);
-    w->one = only;
-    w->parts = &w->one;
-    w->count = 1;
-    w->left = size;
-    return ouro__write_begin_plain(w);
+    ouro_future *f = NULL;
+    if (buf && ouro__stream_is_usable(s))
+        f = ouro__write_plainly(s, &write_kind, only);
+    return f ? f : write_parts(s, &only, NULL, 1);
 }
 
 ouro_future *ouro_stream_writev(ouro_stream *s, const struct iovec *parts, size_t n)
