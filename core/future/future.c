@@ -60,31 +60,15 @@ ouro_future *ouro__failed(int rc)
 
 void ouro__future_init(ouro_future *f, ouro_loop *loop, const struct ouro__kind *kind)
 {
-    f->kind = kind;
-    f->loop = loop;
-    f->refs = 2;
-    f->state = OURO_PENDING;
-    f->flags = 0;
-    f->doomed = 0;
-    ouro__list_init(&f->waiters);
-    f->result = (ouro_result){0, NULL};
-    f->ptr_free = NULL;
-    ouro__list_push(&loop->futures, &f->all);
-    f->origin = loop->debug ? ouro__origin_new(ouro__loop_now(loop)) : NULL;
-    loop->pending++;
-    loop->futures_live++;
-    loop->handles++;
+    ouro__future_init_here(f, loop, kind);
 }
 
 void *ouro__future_new(ouro_loop *loop, const struct ouro__kind *kind)
 {
-    ouro_future *f = ouro__slab_alloc(&loop->slab, kind->size);
-    if (f)
-        ouro__future_init(f, loop, kind);
-    return f;
+    return ouro__future_new_here(loop, kind);
 }
 
-static void future_free(ouro_future *f)
+static inline void future_free(ouro_future *f)
 {
     ouro_loop *loop = f->loop;
     if (f->origin)
@@ -239,7 +223,9 @@ void ouro__settle(ouro_future *f, ouro_state state, int64_t n)
     f->result.n = n;
     loop->pending--;
     ouro__list_splice(&loop->ready, &f->waiters);
-    ouro__unref(f);
+    assert(f->refs > 0 && !(f->flags & OURO__IMMORTAL));
+    if (--f->refs == 0)
+        ouro__future_release(f);
 }
 
 void ouro__settle_grant(ouro_future *f, ouro_result result, struct ouro__giver *giver)

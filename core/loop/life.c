@@ -265,9 +265,9 @@ ouro_loop *ouro_loop_unref(ouro_loop *loop)
     return NULL;
 }
 
-void ouro__loop_handle_gone(ouro_loop *loop)
+void ouro__loop_last_handle_gone(ouro_loop *loop)
 {
-    if (--loop->handles || loop->phase != OURO__CLOSED)
+    if (loop->phase != OURO__CLOSED)
         return;
     ouro__slab_drop(&loop->slab);
     ouro_loop_unref(loop);

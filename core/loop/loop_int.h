@@ -214,6 +214,35 @@ static inline void ouro__wait_spent(struct ouro__task *task)
         ouro__task_step_aside(task);
 }
 
+/* ouro__future_init() and ouro__future_new() where they are called, for what is done with every
+ * message: of a kind that is known there, the size is a constant. */
+static inline void ouro__future_init_here(ouro_future *f, ouro_loop *loop,
+                                          const struct ouro__kind *kind)
+{
+    f->kind = kind;
+    f->loop = loop;
+    f->refs = 2;
+    f->state = OURO_PENDING;
+    f->flags = 0;
+    f->doomed = 0;
+    ouro__list_init(&f->waiters);
+    f->result = (ouro_result){0, NULL};
+    f->ptr_free = NULL;
+    ouro__list_push(&loop->futures, &f->all);
+    f->origin = loop->debug ? ouro__origin_new(loop->driver->ops->now(loop->driver)) : NULL;
+    loop->pending++;
+    loop->futures_live++;
+    loop->handles++;
+}
+
+static inline void *ouro__future_new_here(ouro_loop *loop, const struct ouro__kind *kind)
+{
+    ouro_future *f = ouro__slab_alloc(&loop->slab, kind->size);
+    if (f)
+        ouro__future_init_here(f, loop, kind);
+    return f;
+}
+
 /* 0, or why @f cannot be used here: -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN (given up at shutdown). */
 static inline int ouro__future_check(const ouro_future *f)
 {
@@ -325,8 +354,14 @@ bool ouro__loop_alive(const ouro_loop *loop);
 /* Destroy and report what died since the last turn. */
 void ouro__loop_bury(ouro_loop *loop);
 
-/* An object of a closed loop has gone; the last one takes the slabs with it. */
-void ouro__loop_handle_gone(ouro_loop *loop);
+/* An object of the loop has gone; the last one of a closed loop takes the slabs with it. */
+void ouro__loop_last_handle_gone(ouro_loop *loop);
+
+static inline void ouro__loop_handle_gone(ouro_loop *loop)
+{
+    if (--loop->handles == 0)
+        ouro__loop_last_handle_gone(loop);
+}
 
 /* inspect.c: "NAME, due in 250 ms", of a future around a deadline. */
 void ouro__describe_deadline(const ouro_future *f, const struct ouro__timer *timer, char *text,

@@ -75,10 +75,10 @@ static struct ouro__op_slot *slot_of(const struct ouro__ops *ops, const struct o
     return slot;
 }
 
-static void give_slot_back(struct ouro__ops *ops, struct ouro__op *op)
+static inline void give_slot_back(struct ouro__ops *ops, struct ouro__op *op,
+                                  struct ouro__op_slot *slot)
 {
     uint32_t i = (uint32_t)op->sqe.user_data;
-    struct ouro__op_slot *slot = slot_of(ops, op);
     slot->op = NULL;
     op->sqe.user_data = 0;
     slot->generation = slot->generation == INT32_MAX ? 1 : slot->generation + 1;
@@ -86,13 +86,15 @@ static void give_slot_back(struct ouro__ops *ops, struct ouro__op *op)
     ops->free_slot = i;
 }
 
-/* The operation that @user_data names; NULL when that has ended. */
-static struct ouro__op *find(const struct ouro__ops *ops, uint64_t user_data)
+/* The slot of the operation in the kernel that @user_data names; NULL when that has ended. */
+static struct ouro__op_slot *find(const struct ouro__ops *ops, uint64_t user_data)
 {
     uint32_t i = (uint32_t)user_data;
-    if (i >= ops->slot_count || ops->slots[i].generation != user_data >> 32)
+    if (i >= ops->slot_count)
         return NULL;
-    return ops->slots[i].op;
+    struct ouro__op_slot *slot = &ops->slots[i];
+    bool is_it = slot->generation == user_data >> 32 && slot->op;
+    return is_it && (slot->next_free & OURO__OP_IN_KERNEL) ? slot : NULL;
 }
 
 /* ---- Beginning and end ----------------------------------------------------------------------- */
@@ -130,16 +132,18 @@ bool ouro__op_in_kernel(const ouro_loop *loop, const struct ouro__op *op)
     return slot_of(&loop->ops, op)->next_free & OURO__OP_IN_KERNEL;
 }
 
-static void end(struct ouro__ops *ops, struct ouro__op *op)
+static inline void end(struct ouro__ops *ops, struct ouro__op *op, struct ouro__op_slot *slot)
 {
+    assert(slot->op == op);
     if (ouro__linked(&op->link))
         ouro__list_remove(&op->link);
-    uint32_t flags = slot_of(ops, op)->next_free;
-    if (flags & OURO__OP_BACKGROUND)
+    uint32_t flags = slot->next_free;
+    if (flags & OURO__OP_BACKGROUND) {
         ops->background--;
-    if (flags & OURO__OP_BACKGROUND && flags & OURO__OP_CANCELLED)
-        ops->ending--;
-    give_slot_back(ops, op);
+        if (flags & OURO__OP_CANCELLED)
+            ops->ending--;
+    }
+    give_slot_back(ops, op, slot);
     ops->live--;
 }
 
@@ -147,7 +151,7 @@ bool ouro__op_cancel(ouro_loop *loop, struct ouro__op *op)
 {
     struct ouro__op_slot *slot = slot_of(&loop->ops, op);
     if (!(slot->next_free & OURO__OP_IN_KERNEL)) {
-        end(&loop->ops, op);
+        end(&loop->ops, op, slot);
         return true;
     }
     if (slot->next_free & OURO__OP_CANCELLED)
@@ -251,15 +255,16 @@ void ouro__op_complete(ouro_loop *loop, const struct ouro__completion *c)
         ops->in_kernel--;
         return;
     }
-    struct ouro__op *op = find(ops, c->user_data);
-    if (!op || !(slot_of(ops, op)->next_free & OURO__OP_IN_KERNEL)) {
+    struct ouro__op_slot *slot = find(ops, c->user_data);
+    if (!slot) {
         ops->stale++;
         return;
     }
+    struct ouro__op *op = slot->op;
     tell_memcheck(&op->sqe, c->res);
     if (!(c->flags & IORING_CQE_F_MORE)) {
         ops->in_kernel--;
-        end(ops, op);
+        end(ops, op, slot);
     }
     op->complete(loop, op, c->res, c->flags);
 }

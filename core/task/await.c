@@ -140,18 +140,30 @@ static inline struct ouro__task *plainly_current(const ouro_future *f)
     return loop->task && f != &loop->task->f ? loop->task : NULL;
 }
 
-int64_t ouro_await(ouro_future *f)
+static __attribute__((noinline)) int64_t await_closely(ouro_future *f)
 {
     int rc;
-    struct ouro__task *task = plainly_current(f);
-    if (!task)
-        task = current(f, &rc);
+    struct ouro__task *task = current(f, &rc);
     if (!task)
         return refuse(f, rc);
     await(task, f);
     int64_t n = ouro__future_value(f);
     ouro__unref(f);
     return told(task, n);
+}
+
+int64_t ouro_await(ouro_future *f)
+{
+    struct ouro__task *task = plainly_current(f);
+    if (!task || !ouro__never_cancelled(task))
+        return await_closely(f);
+    if (f->state != OURO_PENDING)
+        ouro__wait_spent(task);
+    else
+        wait_for(task, f, 0);
+    int64_t n = ouro__future_value(f);
+    ouro__unref(f);
+    return n == -ECANCELED ? told(task, n) : n;
 }
 
 void *ouro_await_ptr(ouro_future *f, int64_t *ret_n)

@@ -75,19 +75,6 @@ void ouro__gather_drop(ouro_stream *s)
     s->out.gather = NULL;
 }
 
-/* The entry that sends one piece. */
-static void prepare_one(ouro_stream *s, struct io_uring_sqe *sqe, const struct iovec *piece)
-{
-    *sqe = (struct io_uring_sqe){
-        .opcode = s->is_socket ? IORING_OP_SEND : IORING_OP_WRITE,
-        .fd = s->fd,
-        .off = s->is_socket ? 0 : UINT64_MAX, /* at the position, if there is one */
-        .addr = (uintptr_t)piece->iov_base,
-        .len = (uint32_t)piece->iov_len,
-        .msg_flags = s->is_socket ? MSG_WAITALL | MSG_NOSIGNAL : 0,
-    };
-}
-
 static void prepare_several(ouro_stream *s, struct io_uring_sqe *sqe, struct ouro__gather *g,
                             unsigned count)
 {
@@ -125,7 +112,7 @@ void ouro__prepare_send(ouro_stream *s)
     if (only) {
         const struct iovec piece = ouro__only_piece(only);
         only->flying = true;
-        prepare_one(s, &s->out.op.sqe, &piece);
+        ouro__prepare_one(s, &piece);
         return;
     }
     struct iovec parts[OURO__GATHER];
@@ -135,5 +122,5 @@ void ouro__prepare_send(ouro_stream *s)
     if (gather(s, &p))
         prepare_several(s, &s->out.op.sqe, s->out.gather, p.count);
     else
-        prepare_one(s, &s->out.op.sqe, parts);
+        ouro__prepare_one(s, parts);
 }

@@ -222,6 +222,14 @@ static bool lacks_any(const ouro_stream *s, const struct ouro__ask *ask)
            (ask->how == OURO__READ_SOME && ask->size > 0 && ask->done == 0);
 }
 
+/* Whether nothing is there, nobody reads, and the poll that will tell is under way. */
+static inline bool is_told(const ouro_stream *s)
+{
+    const struct ouro__incoming *in = &s->in;
+    return !in->unread && !in->over && !in->readable && !in->reading && in->buffers &&
+           ouro__op_live(&in->op) && ouro__list_empty(&s->passes);
+}
+
 /* Receives once if that may help. */
 static bool advance(ouro_stream *s, struct ouro__ask *ask, int64_t *ret_n)
 {
@@ -267,6 +275,11 @@ void ouro__reading_go_on(ouro_stream *s)
     int64_t n;
     if (!r)
         return;
+    if (r->ask.how == OURO__READ_NEXT && (n = (int64_t)ouro__incoming_receive_lent(s)) > 0) {
+        *r->ask.ret_bytes = ouro__buffer_at(s->in.buffers, s->in.lent);
+        finish(s, OURO_VALUE, n);
+        return;
+    }
     if (advance(s, &r->ask, &n)) {
         finish(s, n < 0 ? OURO_ERROR : OURO_VALUE, n);
         return;
@@ -333,6 +346,23 @@ static ouro_future *begin(ouro_stream *s, const struct ouro__ask *ask, bool vali
     return &r->f;
 }
 
+/* A read of any bytes which has nothing to do but wait; its ask is to be filled in. NULL: it is not
+ * plain to see that this is so, or there is no memory. */
+static inline struct ouro__reading *begin_waiting(ouro_stream *s)
+{
+    if (!ouro__stream_is_usable(s) || !is_told(s))
+        return NULL;
+    struct ouro__reading *r = ouro__future_new_here(s->loop, &reading_kind);
+    if (!r)
+        return NULL;
+    if (s->in.lent != OURO__NO_BUFFER)
+        ouro__incoming_done(s);
+    r->stream = s;
+    s->in.unheard = 0;
+    s->in.reading = r;
+    return r;
+}
+
 /* ---- Kinds of reads -------------------------------------------------------------------------- */
 
 static bool is_room(const void *buf, size_t size)
@@ -343,6 +373,11 @@ static bool is_room(const void *buf, size_t size)
 ouro_future *ouro_stream_read(ouro_stream *s, void *buf, size_t size)
 {
     struct ouro__ask ask = {.how = OURO__READ_SOME, .buf = buf, .size = size};
+    struct ouro__reading *r = buf && size > 0 && size <= MOST_BYTES ? begin_waiting(s) : NULL;
+    if (r) {
+        r->ask = ask;
+        return &r->f;
+    }
     return begin(s, &ask, is_room(buf, size));
 }
 
@@ -381,6 +416,11 @@ ouro_future *ouro_stream_read_line(ouro_stream *s, char *buf, size_t size)
 
 ouro_future *ouro_stream_next(ouro_stream *s, const void **ret_bytes)
 {
+    struct ouro__reading *r = ret_bytes ? begin_waiting(s) : NULL;
+    if (r) {
+        r->ask = (struct ouro__ask){.how = OURO__READ_NEXT, .ret_bytes = ret_bytes};
+        return &r->f;
+    }
     struct ouro__ask ask = {.how = OURO__READ_NEXT, .ret_bytes = ret_bytes};
     return begin(s, &ask, ret_bytes != NULL);
 }

@@ -177,7 +177,7 @@ static ssize_t from_pipe(const ouro_stream *s, void *to, size_t n, bool *ret_all
 }
 
 /* Returns the bytes it brought. */
-static size_t receive_to(ouro_stream *s, unsigned char *to, size_t n)
+static inline size_t receive_to(ouro_stream *s, unsigned char *to, size_t n)
 {
     struct ouro__incoming *in = &s->in;
     bool all;
@@ -291,6 +291,26 @@ int ouro__incoming_receive(ouro_stream *s, struct ouro__ask *ask)
     else
         return receive_to_queue(s, ask);
     return 0;
+}
+
+size_t ouro__incoming_receive_lent(ouro_stream *s)
+{
+    struct ouro__incoming *in = &s->in;
+    struct ouro__buffers *b = in->buffers;
+    if (!in->readable || in->unread || in->over || in->by_ring || ouro__linked(&in->turn))
+        return 0;
+    uint16_t id = ouro__buffer_take(b);
+    if (id == OURO__NO_BUFFER)
+        return 0;
+    size_t n = receive_to(s, ouro__buffer_at(b, id), b->size);
+    if (n == 0) {
+        ouro__buffer_give_back(b, id);
+        return 0;
+    }
+    assert(in->lent == OURO__NO_BUFFER);
+    b->pieces[id].end = (uint32_t)n;
+    in->lent = id;
+    return n;
 }
 
 /* ---- Waiting --------------------------------------------------------------------------------- */

@@ -48,6 +48,10 @@ void ouro__reading_fail(ouro_stream *s, int rc);
 /* receive.c: receive once for @ask, if that need not be waited for. 0, or -ENOMEM. */
 int ouro__incoming_receive(ouro_stream *s, struct ouro__ask *ask);
 
+/* The usual case of lending: receive into a buffer that is then lent, when nothing was there
+ * before. Returns the bytes; 0: it was not so simple, or none have come. */
+size_t ouro__incoming_receive_lent(ouro_stream *s);
+
 /* See to it that the read that waits goes on when there is something. 0, or -ENOMEM. */
 int ouro__incoming_wait(ouro_stream *s);
 

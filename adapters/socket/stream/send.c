@@ -296,17 +296,20 @@ void ouro__outgoing_landed(ouro_stream *s, int32_t res)
 }
 
 /* The same in short for what is usual: all of the only write went out. */
-static bool landed_whole(ouro_stream *s, int32_t res)
+static inline bool landed_whole(ouro_stream *s, int32_t res)
 {
     struct ouro__outgoing *out = &s->out;
     struct ouro__write *w = ouro__only_write(s);
     if (!w || res <= 0 || w->left != (uint32_t)res || out->gather || out->asked || out->error ||
-        out->ends)
+        out->ends || w->lent || w->drop)
         return false;
     ouro__outgoing_count(w, w->left);
     out->queued -= w->left;
     w->left = 0;
-    ouro__write_end(w, (int64_t)w->sent);
+    w->flying = false;
+    w->ended = true;
+    ouro__list_remove(&w->link);
+    ouro__settle(&w->f, OURO_VALUE, (int64_t)w->sent);
     return true;
 }
 
@@ -318,7 +321,8 @@ static void send_landed(ouro_loop *loop, struct ouro__op *op, int32_t res, uint3
     s->out.flight = NULL;
     bool room = op->sqe.opcode == IORING_OP_POLL_ADD;
     if (!room && landed_whole(s, res)) {
-        ouro__stream_op_ended(s);
+        if (s->state != OURO__STREAM_OPEN || !ouro__line_empty(&s->taking))
+            ouro__stream_op_ended(s);
         return;
     }
     if (res == -EAGAIN && !s->out.asked) {
@@ -409,29 +413,50 @@ ouro_future *ouro__write_cancel(ouro_future *f)
 
 /* ---- The line -------------------------------------------------------------------------------- */
 
-void ouro__write_init(struct ouro__write *w, ouro_stream *s)
-{
-    w->s = s;
-    w->parts = NULL;
-    w->count = 0;
-    w->skip = 0;
-    w->put_before = s->out.put;
-    w->left = 0;
-    w->sent = 0;
-    w->result = 0;
-    w->flying = false;
-    w->lent = false;
-    w->ended = false;
-    w->fetch = NULL;
-    w->drop = NULL;
-}
-
 ouro_future *ouro__write_begin(struct ouro__write *w)
 {
     struct ouro__outgoing *out = &w->s->out;
     ouro__list_push(&out->writes, &w->link);
     out->queued += w->left;
     ouro__outgoing_begin(w->s);
+    return &w->f;
+}
+
+/* Whether a write of @size bytes would be all there is to be sent, and goes to the ring. */
+static inline bool is_plain(const ouro_stream *s, size_t size)
+{
+    const struct ouro__outgoing *out = &s->out;
+    if (out->flight || out->put != out->put_sent || !ouro__list_empty(&out->writes) || out->error ||
+        out->ends || !s->is_socket)
+        return false;
+    return size > 0 && size < out->at_once && size < s->opts.zero_copy && size <= OURO__SEND_MAX &&
+           (!is_alone(s->loop) || out->at_once == SIZE_MAX);
+}
+
+ouro_future *ouro__write_plainly(ouro_stream *s, const struct ouro__kind *kind, struct iovec piece)
+{
+    struct ouro__outgoing *out = &s->out;
+    if (!is_plain(s, piece.iov_len))
+        return NULL;
+    struct ouro__write *w = ouro__slab_alloc(&s->loop->slab, sizeof(*w));
+    if (!w)
+        return NULL;
+    ouro__future_init_here(&w->f, s->loop, kind);
+    ouro__write_init(w, s);
+    w->one = piece;
+    w->parts = &w->one;
+    w->count = 1;
+    w->left = piece.iov_len;
+    ouro__list_push(&out->writes, &w->link);
+    out->queued += w->left;
+    ouro__prepare_one(s, &piece);
+    out->op.complete = send_landed;
+    if (ouro__op_start(s->loop, &out->op) == 0) {
+        w->flying = true;
+        out->flight = &out->op;
+    } else {
+        no_memory(s);
+    }
     return &w->f;
 }
 

@@ -91,6 +91,19 @@ static inline struct iovec ouro__only_piece(const struct ouro__write *w)
 void ouro__collect(struct ouro__outgoing *out, struct ouro__pieces *p);
 void ouro__unmark(struct ouro__outgoing *out);
 
+/* Fill in the stream's operation: send @piece. */
+static inline void ouro__prepare_one(ouro_stream *s, const struct iovec *piece)
+{
+    s->out.op.sqe = (struct io_uring_sqe){
+        .opcode = s->is_socket ? IORING_OP_SEND : IORING_OP_WRITE,
+        .fd = s->fd,
+        .off = s->is_socket ? 0 : UINT64_MAX, /* at the position, if there is one */
+        .addr = (uintptr_t)piece->iov_base,
+        .len = (uint32_t)piece->iov_len,
+        .msg_flags = s->is_socket ? MSG_WAITALL | MSG_NOSIGNAL : 0,
+    };
+}
+
 /* Fill in the stream's operation: send what is at the front, which is something. What it gathers
  * for that stays until this drops it. */
 void ouro__prepare_send(ouro_stream *s);
@@ -104,8 +117,28 @@ ouro_future *ouro__outgoing_refuse(int rc);
 
 /* Put @w, of @kind and initialised by this but for its pieces, in line, and send what can be sent.
  * Returns its future. */
-void ouro__write_init(struct ouro__write *w, ouro_stream *s);
 ouro_future *ouro__write_begin(struct ouro__write *w);
+
+static inline void ouro__write_init(struct ouro__write *w, ouro_stream *s)
+{
+    w->s = s;
+    w->parts = NULL;
+    w->count = 0;
+    w->skip = 0;
+    w->put_before = s->out.put;
+    w->left = 0;
+    w->sent = 0;
+    w->result = 0;
+    w->flying = false;
+    w->lent = false;
+    w->ended = false;
+    w->fetch = NULL;
+    w->drop = NULL;
+}
+
+/* The usual case: a write of @kind, of one piece, that is all there is to be sent, and goes to the
+ * ring as it is. NULL: it is not plain to see that this is so, or there is no memory. */
+ouro_future *ouro__write_plainly(ouro_stream *s, const struct ouro__kind *kind, struct iovec piece);
 
 /* What a kind of write does when it is cancelled. */
 ouro_future *ouro__write_cancel(ouro_future *f);

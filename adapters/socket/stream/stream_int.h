@@ -29,8 +29,6 @@ struct ouro__incoming {
     struct ouro__op op;            /* the poll, or the ring's read, if it is live */
     struct ouro__buffers *buffers; /* a reference; NULL: nothing was read yet */
     struct ouro__reading *reading; /* who waits, or NULL */
-    struct ouro__link turn;        /* in the line for buffers */
-    struct ouro__job job;          /* goes on with the read that waits */
     size_t unread;                 /* bytes in the queue */
     uint16_t first;                /* of the queue; OURO__NO_BUFFER: it is empty */
     uint16_t last;
@@ -46,9 +44,11 @@ struct ouro__incoming {
     bool shut;         /* what comes is dropped */
     bool over;         /* no more will come, because of: */
     int error;         /* 0: it is the end */
-    int64_t got;       /* see ouro_stream_got() */
     uint64_t bytes;
     uint64_t receives;
+    struct ouro__link turn; /* in the line for buffers */
+    struct ouro__job job;   /* goes on with the read that waits */
+    int64_t got;            /* see ouro_stream_got() */
     uint64_t parked;
     uint64_t paused;
 };
@@ -69,42 +69,44 @@ struct ouro__outgoing {
     struct ouro__op *flight;     /* that, or a zero-copy write's own; NULL: none is in flight */
     struct ouro__gather *gather; /* what it refers to, if it is several pieces */
     struct ouro__link writes;    /* not all sent, in the order of the calls */
-    struct ouro__link lent;      /* sent without a copy, and the kernel still reads the memory */
-    struct ouro__copies sending; /* put and not sent; while a send is in flight they stay here, */
-    struct ouro__copies filling; /* and what is put meanwhile comes here */
     uint64_t put;                /* bytes ever put, */
     uint64_t put_sent;           /* and those of them that were sent */
-    uint64_t written;            /* how much went out of the write that broke off */
     size_t queued;               /* bytes that writes have still to send */
-    struct ouro__job job;        /* at the end of the turn: send what was put */
-    struct ouro__line draining;  /* who waits for the low-water mark */
-    struct ouro__line shutting;  /* and who for the shutdown */
-    int error;                   /* not 0: nothing goes out any more, and later calls fail so */
     size_t at_once;              /* bytes worth a system call of their own; SIZE_MAX: none are */
+    int error;                   /* not 0: nothing goes out any more, and later calls fail so */
     bool asked;                  /* what is in flight was asked to stop */
     bool ends;                   /* to be shut down when all is sent */
     bool shut;                   /* that was done */
     bool blocks_sigpipe;
-    uint8_t zero_copy; /* enum ouro__zero_copy */
     uint64_t bytes;
     uint64_t sends;
+    uint8_t zero_copy; /* enum ouro__zero_copy */
     uint64_t zero_copies;
+    struct ouro__link lent;      /* sent without a copy, and the kernel still reads the memory */
+    struct ouro__copies sending; /* put and not sent; while a send is in flight they stay here, */
+    struct ouro__copies filling; /* and what is put meanwhile comes here */
+    uint64_t written;            /* how much went out of the write that broke off */
+    struct ouro__job job;        /* at the end of the turn: send what was put */
+    struct ouro__line draining;  /* who waits for the low-water mark */
+    struct ouro__line shutting;  /* and who for the shutdown */
 };
 
+/* What each message touches comes first, here and in both directions: with many connections it is
+ * not in the cache any more when the next one comes. */
 struct ouro_stream {
     ouro_loop *loop;          /* a reference */
-    struct ouro__tie tie;     /* while the loop is open */
     uint32_t refs;            /* the user's handle, and one until it is closed */
     int fd;                   /* -1: closed or taken */
     uint8_t state;            /* enum ouro__stream_state */
     bool is_socket;           /* else it is read and written */
     bool shared;              /* its modes are others', too */
-    ouro_stream_options opts; /* defaults filled in */
+    struct ouro__link passes; /* of descriptors, under way */
+    struct ouro__line taking; /* who waits for the descriptor */
     struct ouro__incoming in;
+    ouro_stream_options opts; /* defaults filled in */
     struct ouro__outgoing out;
-    struct ouro__link passes;  /* of descriptors, under way */
+    struct ouro__tie tie;      /* while the loop is open */
     struct ouro__line closing; /* who waits for the close */
-    struct ouro__line taking;  /* and who for the descriptor */
 };
 
 /* 0 and what @opts, or NULL, come to with defaults filled in; or -EINVAL. */
@@ -121,6 +123,13 @@ int ouro__stream_give_up(ouro_stream *s);
 
 /* 0, or why @s cannot be used: -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN, -EBADF. */
 int ouro__stream_check(const ouro_stream *s);
+
+/* Whether it is plain to see that @s can be used; false: ouro__stream_check() looks closely. */
+static inline bool ouro__stream_is_usable(const ouro_stream *s)
+{
+    return s && s->loop == ouro__this_loop && s->state == OURO__STREAM_OPEN &&
+           !ouro__loop_forked(s->loop) && s->loop->phase < OURO__SHUT;
+}
 
 /* An operation of @s has completed: if that was the last, go on with what waits for that. */
 void ouro__stream_op_ended(ouro_stream *s);

@@ -68,7 +68,10 @@ static ouro_future *write_parts(ouro_stream *s, const struct iovec *only, const 
 ouro_future *ouro_stream_write(ouro_stream *s, const void *buf, size_t size)
 {
     const struct iovec only = {(void *)(uintptr_t)buf, size};
-    return write_parts(s, &only, NULL, 1);
+    ouro_future *f = NULL;
+    if (buf && ouro__stream_is_usable(s))
+        f = ouro__write_plainly(s, &write_kind, only);
+    return f ? f : write_parts(s, &only, NULL, 1);
 }
 
 ouro_future *ouro_stream_writev(ouro_stream *s, const struct iovec *parts, size_t n)
