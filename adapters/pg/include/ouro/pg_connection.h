@@ -116,6 +116,11 @@ OURO_BEGIN_DECLS
  * environment, service and password files are as libpq has them. connect_timeout counts for each
  * address; in all, there is ouro_timeout().
  *
+ * A network that drops everything without a word is noticed: unless @p conninfo says otherwise,
+ * silence is asked after (keepalives_idle=60, keepalives_interval=15), and a server that
+ * acknowledges nothing for five minutes is lost (tcp_user_timeout=300000). Statements that are to
+ * fail sooner have ouro_timeout().
+ *
  * @param conninfo  "host=db dbname=app" or a URI, as libpq reads them; NULL or "" for what the
  *                  environment says. Copied.
  * @param opts      Copied; NULL for defaults.
