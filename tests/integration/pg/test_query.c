@@ -260,7 +260,9 @@ KernelTest(pg_query, a_wrong_number_of_values_is_the_servers_to_tell)
 {
     ouro_pg *pg = connected();
     ouro_pg_value two[] = {ouro_pg_int(1), ouro_pg_int(2)};
-    check(ouro_await(ouro_pg_query(pg, "SELECT $1::int, $2::int, $3::int", two, 2, NULL)) < 0);
+    int64_t rc = ouro_await(ouro_pg_query(pg, "SELECT $1::int, $2::int, $3::int", two, 2, NULL));
+    check_eq(rc, -OURO_ESQL('0', '8', 'P', '0', '1'));
+    check(ouro_await(ouro_pg_query(pg, "SELECT $1::int", two, 2, NULL)) < 0);
     check_eq(number(pg, "SELECT 7"), 7);
     ouro_pg_free(pg);
     return 0;
@@ -355,11 +357,16 @@ KernelTest(pg_query, gathered_without_tasks)
 
 KernelTest(pg_query, copy_is_not_for_here)
 {
-    ouro_pg *pg = connected();
-    check_eq(run(pg, "COPY (SELECT 1) TO STDOUT"), -OURO_ECOPY);
-    check_eq(run(pg, "SELECT 1"), -OURO_ECOPY);
-    check_eq(ouro_pg_state_get(pg), OURO_PG_LOST);
-    ouro_pg_free(pg);
+    static const char *const copies[] = {"COPY (SELECT 1) TO STDOUT", "COPY u FROM STDIN"};
+    for (int i = 0; i < 4; i++) {
+        ouro_pg *pg = connected();
+        check_eq(run(pg, "CREATE TEMP TABLE u (i int)"), 0);
+        check_eq(i < 2 ? run(pg, copies[i]) : ouro_await(ouro_pg_script(pg, copies[i - 2], NULL)),
+                 -OURO_ECOPY);
+        check_eq(run(pg, "SELECT 1"), -OURO_ECOPY);
+        check_eq(ouro_pg_state_get(pg), OURO_PG_LOST);
+        ouro_pg_free(pg);
+    }
     return 0;
 }
 
