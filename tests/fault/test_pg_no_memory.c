@@ -234,6 +234,143 @@ static int64_t notifications(void *unused)
     return 0;
 }
 
+/* A command of its own must not be what the refusal is for. */
+static bool is_good(ouro_pg *pg)
+{
+    int64_t rc = run(pg, "SELECT 1");
+    return rc == 1 || rc == -ENOMEM || ouro_pg_state_get(pg) == OURO_PG_LOST;
+}
+
+/* Two pieces, and a third that is not taken; rows that are lost are never left out silently. */
+static int64_t streaming(void *unused)
+{
+    (void)unused;
+    ouro_pg *pg = try_connect("", NULL);
+    if (!pg)
+        return 0;
+    int64_t rc, rows = 0, first;
+    ouro_pg_value v = ouro_pg_named("n", ouro_pg_int(600));
+    ouro_pg_stream *s = ouro_await_ptr(
+        ouro_pg_stream_open(pg, "SELECT i FROM generate_series(1, :n::int) i", &v, 1, NULL), &rc);
+    check(s ? rc == 0 : rc == -ENOMEM);
+    for (int pieces = 0; s && pieces < 2; pieces++) {
+        ouro_pg_result *r = ouro_await_ptr(ouro_pg_stream_next(s), &rc);
+        check(r ? rc > 0 : rc == -ENOMEM);
+        if (!r)
+            continue;
+        check_eq(ouro_pg_int_at(r, 0, 0, &first), 0);
+        check_eq(first, rows + 1);
+        rows += rc;
+        ouro_pg_result_free(r);
+    }
+    ouro_pg_stream_free(s);
+    check(is_good(pg));
+    ouro_pg_free(pg);
+    return 0;
+}
+
+static int64_t streaming_an_error(void *unused)
+{
+    (void)unused;
+    ouro_pg *pg = try_connect("", NULL);
+    if (!pg)
+        return 0;
+    int64_t rc = 0;
+    ouro_pg_stream *s = ouro_await_ptr(
+        ouro_pg_stream_open(pg, "SELECT 1 / (3 - i) FROM generate_series(1, 3) i", NULL, 0, NULL),
+        &rc);
+    check(s || rc == -ENOMEM || rc == -OURO_ESQL('2', '2', '0', '1', '2'));
+    for (int i = 0; s && i < 4; i++) {
+        ouro_pg_result_free(ouro_await_ptr(ouro_pg_stream_next(s), &rc));
+        check(rc > 0 || rc == -ENOMEM || rc == -OURO_ESQL('2', '2', '0', '1', '2'));
+    }
+    ouro_pg_stream_free(s);
+    check(is_good(pg));
+    ouro_pg_free(pg);
+    return 0;
+}
+
+static ouro_pg_copy *try_copy(ouro_pg *pg, const char *sql)
+{
+    int64_t rc;
+    ouro_pg_copy *c = ouro_await_ptr(ouro_pg_copy_open(pg, sql, NULL), &rc);
+    check(c ? rc == 0 : rc == -ENOMEM);
+    return c;
+}
+
+/* What ends well is in the table as a whole; what does not is not there at all. */
+static int64_t copying_in(void *unused)
+{
+    (void)unused;
+    ouro_pg *pg = try_connect("", NULL);
+    if (!pg)
+        return 0;
+    bool table = came_to(ouro_pg_script(pg, "CREATE TEMP TABLE t (i int)", NULL), 0), all = false;
+    ouro_pg_copy *c = table ? try_copy(pg, "COPY t FROM STDIN") : NULL;
+    if (c)
+        all = came_to(ouro_pg_copy_write(c, "1\n2\n", 4), 4) &&
+              came_to(ouro_pg_copy_write(c, "3\n", 2), 2) && came_to(ouro_pg_copy_end(c), 3);
+    ouro_pg_copy_free(c);
+    int64_t rows = number(pg, "SELECT count(*) FROM t");
+    if (table && rows >= 0)
+        check_eq(rows, all ? 3 : 0);
+    c = table ? try_copy(pg, "COPY t FROM STDIN") : NULL; /* and broken off */
+    if (c)
+        came_to(ouro_pg_copy_write(c, "4\n", 2), 2);
+    ouro_pg_copy_free(c);
+    check(is_good(pg));
+    ouro_pg_free(pg);
+    return 0;
+}
+
+static int64_t copying_out(void *unused)
+{
+    (void)unused;
+    ouro_pg *pg = try_connect("", NULL);
+    if (!pg)
+        return 0;
+    for (int whole = 1; whole >= 0; whole--) {
+        const void *row;
+        int64_t n = 1;
+        ouro_pg_copy *c = try_copy(pg, "COPY (SELECT i FROM generate_series(1, 4) i) TO STDOUT");
+        for (int i = 0; c && i < (whole ? 5 : 1); i++) {
+            n = ouro_await(ouro_pg_copy_next(c, &row));
+            check(n == (i < 4 ? 2 : 0) || n == -ENOMEM || refused);
+        }
+        if (c && !refused)
+            check_eq(ouro_pg_copy_rows(c), whole ? 4 : 0);
+        ouro_pg_copy_free(c);
+    }
+    check(is_good(pg));
+    ouro_pg_free(pg);
+    return 0;
+}
+
+/* The second time all is prepared; the third fails in the middle, all and each for itself. */
+static int64_t batching(void *unused)
+{
+    (void)unused;
+    ouro_pg *pg = try_connect("", NULL);
+    if (!pg)
+        return 0;
+    ouro_pg_value v = ouro_pg_int(1), named = ouro_pg_named("a", ouro_pg_int(2));
+    ouro_pg_statement st[] = {
+        {"SELECT $1::int", &v, 1}, {"SELECT :a::int", &named, 1}, {"SELECT 3", NULL, 0}};
+    ouro_pg_batch_options each = {.independent = 1};
+    for (int i = 0; i < 4; i++) {
+        ouro_result results[3] = {{0, NULL}, {0, NULL}, {0, NULL}};
+        if (i >= 2)
+            st[1] = (ouro_pg_statement){"SELECT 1/0", NULL, 0};
+        came_to(ouro_pg_batch(pg, st, 3, results, i == 3 ? &each : NULL),
+                i == 2 ? -OURO_ESQL('2', '2', '0', '1', '2') : 0);
+        for (int k = 0; k < 3; k++)
+            ouro_pg_result_free(results[k].ptr);
+    }
+    check(is_good(pg));
+    ouro_pg_free(pg);
+    return 0;
+}
+
 static int64_t succeeds(ouro_pg *tx, void *arg)
 {
     (void)arg;
@@ -282,3 +419,5 @@ static void run_all(ouro_task_fn *scenario)
 
 Scenario(connecting) Scenario(statements) Scenario(transactions) Scenario(commit_in_line)
     Scenario(commit_by_another) Scenario(cancelling) Scenario(notifications) Scenario(transact)
+        Scenario(streaming) Scenario(streaming_an_error) Scenario(copying_in) Scenario(copying_out)
+            Scenario(batching)

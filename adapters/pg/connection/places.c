@@ -23,6 +23,15 @@
 
 #define NO_SUCH_MODE "?"
 
+/*
+ * A network may forget a connection without a word, and the kernel waits for hours. So silence is
+ * asked after, and who does not answer is gone. The last limit counts, too, while the server's
+ * window is closed, as behind a lock: so it is a long one.
+ */
+#define SILENT_BEFORE_PROBED "60" /* seconds */
+#define BETWEEN_PROBES       "15"
+#define SILENT_BEFORE_LOST   "300000" /* milliseconds */
+
 static char *copy_of(const char *text)
 {
     size_t size = strlen(text) + 1;
@@ -88,6 +97,9 @@ static int read_lists(struct pg_places *p, const PQconninfoOption *options)
     }
     p->count = n;
     p->encoded = *option(options, "client_encoding") != '\0';
+    p->probed = *option(options, "keepalives_idle") != '\0';
+    p->repeated = *option(options, "keepalives_interval") != '\0';
+    p->patient = *option(options, "tcp_user_timeout") != '\0';
     return 0;
 }
 
@@ -266,21 +278,45 @@ static char *join(const struct pg_places *p, size_t first, int list)
     return text;
 }
 
+/* What libpq is told. A keyword without a value is not said. */
+struct words {
+    const char *keywords[10];
+    const char *values[10];
+    size_t n;
+};
+
+static void say(struct words *w, const char *keyword, const char *value)
+{
+    w->keywords[w->n] = keyword;
+    w->values[w->n++] = value;
+}
+
+/* What is said nowhere else. Of what is said in a service file libpq would take ours. */
+static void say_defaults(struct words *w, const struct pg_places *p)
+{
+    say(w, "fallback_application_name", "ouro");
+    say(w, "client_encoding", p->encoded ? NULL : "UTF8");
+    say(w, "keepalives_idle", p->probed ? NULL : SILENT_BEFORE_PROBED);
+    say(w, "keepalives_interval", p->repeated ? NULL : BETWEEN_PROBES);
+    say(w, "tcp_user_timeout", p->patient ? NULL : SILENT_BEFORE_LOST);
+}
+
 PGconn *ouro__pg_places_start(const struct pg_places *p, size_t first)
 {
     char *lists[LISTS] = {join(p, first, HOSTS), join(p, first, ADDRS), join(p, first, PORTS)};
-    const char *keywords[] = {
-        "fallback_application_name",           "dbname", "host", "hostaddr", "port",
-        p->encoded ? NULL : "client_encoding", NULL};
-    const char *values[] = {"ouro",       p->conninfo, lists[HOSTS], lists[ADDRS],
-                            lists[PORTS], "UTF8",      NULL};
+    struct words w = {.n = 0};
+    say_defaults(&w, p);
+    say(&w, "dbname", p->conninfo);
+    say(&w, "host", lists[HOSTS]);
+    say(&w, "hostaddr", lists[ADDRS]);
+    say(&w, "port", lists[PORTS]);
     PGconn *db = NULL;
     if (lists[HOSTS] && lists[ADDRS] && lists[PORTS]) {
         /* An empty list is none: a list of nothing but empty entries is one too many. */
         for (int i = HOSTS; i < LISTS; i++)
             if (strspn(lists[i], ",") == strlen(lists[i]))
                 *lists[i] = '\0';
-        db = PQconnectStartParams(keywords, values, 1);
+        db = PQconnectStartParams(w.keywords, w.values, 1);
     }
     for (int i = HOSTS; i < LISTS; i++)
         ouro_memory_release(lists[i]);

@@ -27,6 +27,9 @@ struct pg_places {
     size_t count;
     ouro_ns limit; /* connect_timeout; 0: none */
     int encoded;   /* not 0: client_encoding is said */
+    int probed;    /* not 0: keepalives_idle is */
+    int repeated;  /* not 0: keepalives_interval is */
+    int patient;   /* not 0: tcp_user_timeout is */
 };
 
 /* Read @conninfo. 0, -EINVAL and @text says why, -ENOMEM. */

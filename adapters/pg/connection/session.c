@@ -347,6 +347,16 @@ static void read_input(struct pg_session *s)
     ouro__pg_session_unref(s);
 }
 
+void ouro__pg_session_look(struct pg_session *s)
+{
+    ouro__pg_session_ref(s);
+    if (!ouro__pg_session_over(s))
+        read_input(s);
+    if (s->fatal && !ouro__pg_session_over(s))
+        lose_bad(s); /* its last words; that the socket is closed comes next */
+    ouro__pg_session_unref(s);
+}
+
 /* A poll was cancelled, and not by us: the loop is shut down. */
 static void poll_failed(struct pg_session *s, int64_t rc)
 {

@@ -207,6 +207,9 @@ void ouro__pg_session_close(struct pg_session *s);
 /* Bring it forward as far as that goes without waiting, then wait for the socket. */
 void ouro__pg_session_pump(struct pg_session *s);
 
+/* Read what has come to an idle session, before the loop tells of it: it may be lost. */
+void ouro__pg_session_look(struct pg_session *s);
+
 /* Whether nothing runs and nothing is left to be done before the line of the top. */
 bool ouro__pg_session_is_quiet(const struct pg_session *s);
 

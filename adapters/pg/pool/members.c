@@ -23,6 +23,7 @@
 
 #define FIRST_PAUSE OURO_MS(50) /* after an attempt that failed */
 #define LAST_PAUSE  OURO_SEC(5)
+#define LOOK_AFTER  OURO_MS(1) /* that a connection was idle, and the loop perhaps stood still */
 
 static void quiet(struct pg_session *s, void *arg);
 static void lost(struct pg_session *s, void *arg);
@@ -332,6 +333,15 @@ static void ask(struct pg_member *m)
     ouro__pg_ask(m);
 }
 
+/* Whether it is there still. Who has computed for a while has not heard of what has gone. */
+static bool is_alive(struct pg_member *m, ouro_ns now)
+{
+    ouro_pg_pool *pool = m->pool;
+    if (now - m->idle_since >= LOOK_AFTER)
+        ouro__pg_session_look(session_of(m));
+    return TAILQ_FIRST(&pool->idle) == m;
+}
+
 struct pg_member *ouro__pg_member_find(ouro_pg_pool *pool)
 {
     struct pg_member *m;
@@ -339,6 +349,8 @@ struct pg_member *ouro__pg_member_find(ouro_pg_pool *pool)
         ouro_ns now = ouro_now();
         if (m->dies <= now)
             retire(m);
+        else if (!is_alive(m, now))
+            continue;
         else if (now - m->idle_since < pool->opts.check_after)
             return m;
         else if (pool->asked < pool->waiting)

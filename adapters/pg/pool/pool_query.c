@@ -77,9 +77,5 @@ ouro_future *ouro_pg_pool_transact(ouro_pg_pool *pool, ouro_pg_transaction_fn *f
     if (!t)
         return ouro_ready(-ENOMEM);
     *t = (struct transact){.pool = ouro__pg_pool_ref(pool), .fn = fn, .arg = arg, .opts = *opts};
-    ouro_spawn_options spawn = {
-        .name = opts->name ? opts->name : "transaction",
-        .arg_free = destroy,
-    };
-    return ouro_spawn_with(body, t, &spawn);
+    return ouro__pg_transact_spawn(body, t, destroy, opts);
 }

@@ -127,7 +127,9 @@ static void query_result(struct pg_command *c, PGresult *r)
 {
     struct query *q = (void *)c;
     ExecStatusType status = PQresultStatus(r);
-    if ((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) && q->step != PREPARE) {
+    bool good = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK ||
+                status == PGRES_EMPTY_QUERY;
+    if (good && q->step != PREPARE) {
         PQclear(q->got);
         q->got = r;
         return;
@@ -207,7 +209,7 @@ static void query_end(struct pg_command *c, int64_t rc, const char *why)
     }
     PQclear(q->got);
     if (ouro__pg_command_succeeded(c, rc))
-        ouro__pg_command_fail(c, -EPROTO); /* an empty statement: there is no result */
+        ouro__pg_command_fail(c, -EPROTO); /* the server has not answered to it */
     ouro__pg_command_settle(c, rc, why);
 }
 

@@ -67,6 +67,16 @@ int64_t ouro__pg_transact_now(ouro_pg *pg, ouro_pg_transaction_fn *fn, void *arg
     }
 }
 
+ouro_future *ouro__pg_transact_spawn(ouro_task_fn *body, void *arg, ouro_free_fn *release,
+                                     const ouro_pg_transaction_options *opts)
+{
+    ouro_spawn_options spawn = {
+        .name = opts->name ? opts->name : "transaction",
+        .arg_free = release,
+    };
+    return ouro_spawn_with(body, arg, &spawn);
+}
+
 static int64_t body(void *arg)
 {
     struct transact *t = arg;
@@ -88,9 +98,5 @@ ouro_future *ouro_pg_transact(ouro_pg *pg, ouro_pg_transaction_fn *fn, void *arg
     if (!t)
         return ouro_ready(-ENOMEM);
     *t = (struct transact){.pg = pg, .fn = fn, .arg = arg, .opts = *opts};
-    ouro_spawn_options spawn = {
-        .name = opts->name ? opts->name : "transaction",
-        .arg_free = ouro_memory_release,
-    };
-    return ouro_spawn_with(body, t, &spawn);
+    return ouro__pg_transact_spawn(body, t, ouro_memory_release, opts);
 }

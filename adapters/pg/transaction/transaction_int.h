@@ -20,4 +20,9 @@ void ouro__pg_transaction_forget_task(ouro_pg *tx);
 int64_t ouro__pg_transact_now(ouro_pg *pg, ouro_pg_transaction_fn *fn, void *arg,
                               const ouro_pg_transaction_options *opts);
 
+/* A task for a transaction, named as the options have it. @arg is released behind it, or at once if
+ * there can be no task. */
+ouro_future *ouro__pg_transact_spawn(ouro_task_fn *body, void *arg, ouro_free_fn *release,
+                                     const ouro_pg_transaction_options *opts);
+
 #endif

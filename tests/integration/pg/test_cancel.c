@@ -3,6 +3,7 @@
  * Cancelling: the statement ends on the server, the connection is good afterwards, and nobody else
  * is hit.
  */
+#include <dirent.h>
 #include <stdlib.h>
 
 #include "pg_test.h"
@@ -117,8 +118,27 @@ KernelTest(pg_cancel, a_cancelled_task_gets_to_know)
     return 0;
 }
 
+static int open_descriptors(void)
+{
+    int n = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    check(dir != NULL);
+    while (readdir(dir))
+        n++;
+    closedir(dir);
+    return n;
+}
+
+/* Threads that ask for a cancel, and that nobody waits for any more, have sockets still. */
+static void wait_for_threads(int descriptors)
+{
+    for (int i = 0; i < 500 && open_descriptors() > descriptors; i++)
+        check_eq(ouro_await(ouro_sleep(OURO_MS(10))), 0);
+}
+
 KernelTest(pg_cancel, close_in_mid_cancel)
 {
+    int before = open_descriptors();
     for (unsigned i = 0; i < 20; i++) {
         ouro_pg *pg = connected();
         ouro_future *f = ouro_pg_query(pg, "SELECT pg_sleep(30)", NULL, 0, NULL);
@@ -129,5 +149,6 @@ KernelTest(pg_cancel, close_in_mid_cancel)
         int64_t rc = ouro_await(f);
         check(rc == -EBADF || rc == -OURO_ECHILDCANCELLED);
     }
+    wait_for_threads(before);
     return 0;
 }

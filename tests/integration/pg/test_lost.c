@@ -53,6 +53,14 @@ KernelTest(pg_lost, killed_in_a_transaction)
     int64_t rc = run(tx, "SELECT pg_sleep(1)");
     check_eq(rc, -OURO_ESQL_ADMIN_SHUTDOWN);
     check_eq(ouro_await(ouro_pg_commit(tx)), -OURO_ESQL_ADMIN_SHUTDOWN);
+    ouro_pg_free(pg);
+    pg = connected();
+    tx = begun(pg);
+    kill_backend(pg);
+    check_eq(run(tx, "SELECT pg_sleep(1)"), -OURO_ESQL_ADMIN_SHUTDOWN);
+    check_eq(ouro_await(ouro_pg_close(tx)), -OURO_ESQL_ADMIN_SHUTDOWN); /* nothing rolls it back */
+    check_eq(ouro_await(ouro_pg_close(tx)), 0);                         /* it is closed */
+    ouro_pg_free(tx);
     check_eq(run(pg, "SELECT 1"), -OURO_ESQL_ADMIN_SHUTDOWN);
     tx = ouro_await_ptr(ouro_pg_begin(pg, NULL), &rc);
     check_eq(rc, -OURO_ESQL_ADMIN_SHUTDOWN);

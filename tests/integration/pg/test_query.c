@@ -260,7 +260,9 @@ KernelTest(pg_query, a_wrong_number_of_values_is_the_servers_to_tell)
 {
     ouro_pg *pg = connected();
     ouro_pg_value two[] = {ouro_pg_int(1), ouro_pg_int(2)};
-    check(ouro_await(ouro_pg_query(pg, "SELECT $1::int, $2::int, $3::int", two, 2, NULL)) < 0);
+    int64_t rc = ouro_await(ouro_pg_query(pg, "SELECT $1::int, $2::int, $3::int", two, 2, NULL));
+    check_eq(rc, -OURO_ESQL('0', '8', 'P', '0', '1'));
+    check(ouro_await(ouro_pg_query(pg, "SELECT $1::int", two, 2, NULL)) < 0);
     check_eq(number(pg, "SELECT 7"), 7);
     ouro_pg_free(pg);
     return 0;
@@ -355,19 +357,49 @@ KernelTest(pg_query, gathered_without_tasks)
 
 KernelTest(pg_query, copy_is_not_for_here)
 {
-    ouro_pg *pg = connected();
-    check_eq(run(pg, "COPY (SELECT 1) TO STDOUT"), -OURO_ECOPY);
-    check_eq(run(pg, "SELECT 1"), -OURO_ECOPY);
-    check_eq(ouro_pg_state_get(pg), OURO_PG_LOST);
-    ouro_pg_free(pg);
+    static const char *const copies[] = {"COPY (SELECT 1) TO STDOUT", "COPY u FROM STDIN"};
+    for (int i = 0; i < 4; i++) {
+        ouro_pg *pg = connected();
+        check_eq(run(pg, "CREATE TEMP TABLE u (i int)"), 0);
+        check_eq(i < 2 ? run(pg, copies[i]) : ouro_await(ouro_pg_script(pg, copies[i - 2], NULL)),
+                 -OURO_ECOPY);
+        check_eq(run(pg, "SELECT 1"), -OURO_ECOPY);
+        check_eq(ouro_pg_state_get(pg), OURO_PG_LOST);
+        ouro_pg_free(pg);
+    }
     return 0;
 }
 
-KernelTest(pg_query, an_empty_statement_is_no_statement)
+static void check_is_empty(int64_t rc, ouro_pg_result *r)
 {
+    check_eq(rc, 0);
+    check_eq(ouro_pg_rows(r), 0);
+    check_eq(ouro_pg_columns(r), 0);
+    check_text(ouro_pg_tag(r), "");
+    ouro_pg_result_free(r);
+}
+
+/* The same by whichever call, prepared or not. */
+KernelTest(pg_query, an_empty_statement_does_nothing_and_succeeds)
+{
+    static const char *const texts[] = {"", "-- nothing", " ; ", "/* ; */"};
     ouro_pg *pg = connected();
-    check(run(pg, "") < 0);
-    check(run(pg, "-- nothing") < 0);
+    for (size_t i = 0; i < 3 * sizeof texts / sizeof *texts; i++) {
+        const char *sql = texts[i / 3];
+        int64_t rc;
+        ouro_pg_result *r = ouro_await_ptr(ouro_pg_query(pg, sql, NULL, 0, NULL), &rc);
+        check_is_empty(rc, r);
+        r = ouro_await_ptr(ouro_pg_script(pg, sql, NULL), &rc);
+        check_is_empty(rc, r);
+        ouro_pg_statement st = {sql, NULL, 0};
+        ouro_result result;
+        check_eq(ouro_await(ouro_pg_batch(pg, &st, 1, &result, NULL)), 0);
+        check_is_empty(result.n, result.ptr);
+        ouro_pg_stream *s = ouro_await_ptr(ouro_pg_stream_open(pg, sql, NULL, 0, NULL), &rc);
+        check_eq(rc, 0);
+        check_eq(ouro_await(ouro_pg_stream_next(s)), 0);
+        ouro_pg_stream_free(s);
+    }
     check(run(pg, "SELECT 1; SELECT 2") < 0);
     check_eq(number(pg, "SELECT 7"), 7);
     ouro_pg_free(pg);

@@ -326,7 +326,7 @@ KernelTest(pg_stream, one_in_line_that_is_cancelled_never_runs)
 
 KernelTest(pg_stream, one_that_is_freed_is_cancelled_on_the_server)
 {
-    ouro_pg *pg = connected();
+    ouro_pg *pg = connect_with(&(ouro_pg_options){.cancel_grace = OURO_SEC(20)});
     for (unsigned i = 0; i < 12; i++) {
         ouro_pg_stream *s = opened(pg, SERIES(1000000000));
         for (unsigned k = 0; k < i; k++)

@@ -314,3 +314,37 @@ KernelTest(pg_transaction, transact_that_is_cancelled_is_undone)
     ouro_pg_free(pg);
     return 0;
 }
+
+struct tried {
+    int times;
+    const char *sql;
+};
+
+static int64_t is_in_the_way(ouro_pg *tx, void *arg)
+{
+    struct tried *t = arg;
+    t->times++;
+    return run(tx, t->sql);
+}
+
+KernelTest(pg_transaction, transact_does_not_try_for_ever)
+{
+    ouro_pg *pg = connected();
+    struct tried serial = {0, "DO $$ BEGIN RAISE SQLSTATE '40001'; END $$"};
+    struct tried locks = {0, "DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$"};
+    struct tried wrong = {0, "SELECT 1 / 0"};
+    ouro_pg_transaction_options opts = {.attempts = 3};
+    check_eq(ouro_await(ouro_pg_transact(pg, is_in_the_way, &serial, &opts)),
+             -OURO_ESQL_SERIALIZATION_FAILURE);
+    check_eq(serial.times, 3);
+    check_eq(ouro_await(ouro_pg_transact(pg, is_in_the_way, &locks, NULL)), -OURO_ESQL_DEADLOCK);
+    check_eq(locks.times, 5);
+    check_eq(ouro_await(ouro_pg_transact(pg, is_in_the_way, &wrong, &opts)),
+             -OURO_ESQL('2', '2', '0', '1', '2'));
+    check_eq(wrong.times, 1); /* trying again would not help */
+    opts.attempts = -1;
+    check_eq(ouro_await(ouro_pg_transact(pg, is_in_the_way, &wrong, &opts)), -EINVAL);
+    check_eq(number(pg, "SELECT 7"), 7);
+    ouro_pg_free(pg);
+    return 0;
+}

@@ -23,7 +23,8 @@
  * one round trip ouro_pg_batch().
  *
  * Statements are copied by the call; nothing of it is borrowed afterwards, but for the struct that
- * options name for the error.
+ * options name for the error. One that is empty, or a comment, does nothing and succeeds, by
+ * whichever call: its result has no rows, no columns and no tag.
  *
  * Cancelling (ouro_cancel(), a timeout, a scope): a statement that still stands in line never runs.
  * One that runs is cancelled on the server, and the future waits for what the server says: if the
@@ -116,6 +117,11 @@ OURO_BEGIN_DECLS
  * environment, service and password files are as libpq has them. connect_timeout counts for each
  * address; in all, there is ouro_timeout().
  *
+ * A network that drops everything without a word is noticed: unless @p conninfo says otherwise,
+ * silence is asked after (keepalives_idle=60, keepalives_interval=15), and a server that
+ * acknowledges nothing for five minutes is lost (tcp_user_timeout=300000). Statements that are to
+ * fail sooner have ouro_timeout().
+ *
  * @param conninfo  "host=db dbname=app" or a URI, as libpq reads them; NULL or "" for what the
  *                  environment says. Copied.
  * @param opts      Copied; NULL for defaults.
@@ -139,7 +145,8 @@ ouro_future *ouro_pg_connect(const char *conninfo, const ouro_pg_options *opts) 
  *
  * @param pg  Borrowed, and valid until ouro_pg_free(). Any number may wait, also later.
  * @return A future, never NULL: 0 it is closed; -ECANCELED (it is being closed all the same),
- *         -ENOMEM (likewise), -EINVAL (NULL), -EXDEV, -ECHILD.
+ *         -ENOMEM (likewise), -EINVAL (NULL), -EXDEV, -ECHILD. Of a transaction, as
+ *         ouro_pg_rollback(): if the connection is lost, why.
  * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_pg_close(ouro_pg *pg) OURO_NODISCARD;
@@ -164,7 +171,8 @@ ouro_pg *ouro_pg_free(ouro_pg *pg);
  *
  * Parameters are $1, $2, ... or, if the values have names, :name. In the latter case a colon before
  * a letter is a parameter wherever SQL has no other meaning for it: not in quotes, comments, ::
- * casts and := . Names may be used several times; each value must be used.
+ * casts and := . Names may be used several times; each value must be used, and $1 has no place
+ * among them.
  *
  * @param pg      Borrowed until the future settles.
  * @param sql     One statement. Copied.
@@ -180,7 +188,7 @@ ouro_pg *ouro_pg_free(ouro_pg *pg);
  *   - -ECONNRESET, or what the server said when it ended the session: the connection is lost
  *   - -ENOKEY          a :name has no value, -ENOTUNIQ two values have one name, -EBADSLT a value
  *                      was not used; the detail names it
- *   - -EINVAL          NULL, values with and without names, an unknown type
+ *   - -EINVAL          NULL, values with and without names, $1 among names, an unknown type
  *   - -E2BIG           more than OURO_PG_PARAMS_MAX parameters
  *   - -EILSEQ          a zero byte in a text
  *   - -EDEADLK         this task has a transaction open on the connection, and must use that

@@ -115,7 +115,8 @@ ouro_future *ouro_pg_pool_acquire(ouro_pg_pool *pool) OURO_NODISCARD;
 /**
  * Run one statement on a connection of the pool.
  *
- * If the connection is lost before anything of the statement was sent, another is tried, once.
+ * A connection that was lost while it was idle is found out before anything is sent, and another
+ * used. What was sent is not sent again: whether it was done is unknown if the connection is lost.
  *
  * @param pool    Borrowed until the future settles.
  * @param sql     See ouro_pg_query().
