@@ -156,6 +156,12 @@ static ouro_ns wait_until(ouro_loop *loop, ouro_ns deadline)
     return 0;
 }
 
+void ouro__loop_submit(ouro_loop *loop)
+{
+    ouro__ops_flush(loop);
+    loop->driver->ops->submit(loop->driver, 0);
+}
+
 static void take_completions(ouro_loop *loop)
 {
     struct ouro__driver *d = loop->driver;

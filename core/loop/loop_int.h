@@ -186,6 +186,12 @@ static inline int ouro__loop_for_work(ouro_loop **ret_loop)
 /* -EXDEV: something of @loop is used by another thread, which is reported in debug mode. */
 int ouro__wrong_thread(const ouro_loop *loop, const char *what);
 
+/* Whether it is plain to see that @task is not cancelled: no scope, and nobody has asked. */
+static inline bool ouro__never_cancelled(const struct ouro__task *task)
+{
+    return !task->scope && !(task->f.flags & OURO__CANCEL_ASKED);
+}
+
 /* Begin to wait in the current task. 0, or -EPERM (no loop, or not in a task), -ECHILD, -ECANCELED:
  * it is cancelled, and others have run meanwhile. */
 static inline int ouro__wait_begin(struct ouro__task **ret_task)
@@ -198,8 +204,7 @@ static inline int ouro__wait_begin(struct ouro__task **ret_task)
     if (!task)
         return -EPERM;
     *ret_task = task;
-    bool never_asked = !task->scope && !(task->f.flags & OURO__CANCEL_ASKED);
-    return never_asked ? 0 : ouro__task_may_wait(task);
+    return ouro__never_cancelled(task) ? 0 : ouro__task_may_wait(task);
 }
 
 /* What was wanted was there: after many of these in a row, let others run. */
@@ -298,6 +303,10 @@ bool ouro__loop_short_turn(ouro_loop *loop);
 
 /* One turn, waiting until @deadline at most. 0 or an error of the ring. */
 int ouro__loop_turn(ouro_loop *loop, ouro_ns deadline);
+
+/* Submit what is queued now, and not when the turn ends: for who has more to come. What goes wrong is
+ * met again at the end of the turn. */
+void ouro__loop_submit(ouro_loop *loop);
 
 /* Turn until @goal has settled, or the loop is stopped, with @each before every turn. 0 or an error
  * of the ring. */

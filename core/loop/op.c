@@ -12,6 +12,7 @@
  * finds its target gone, can never touch the next operation in the same slot.
  */
 #include "loop_int.h"
+#include "memcheck.h"
 
 #define FIRST_SLOTS 64u
 #define CANCEL_ROOM 8u /* entries of the queue that only cancels may take; of a small one fewer */
@@ -224,6 +225,24 @@ bool ouro__ops_flush(ouro_loop *loop)
 
 /* ---- From the driver ------------------------------------------------------------------------- */
 
+static void tell_memcheck(const struct io_uring_sqe *sqe, int32_t res)
+{
+    switch (sqe->opcode) {
+    case IORING_OP_READ:
+    case IORING_OP_READ_FIXED:
+    case IORING_OP_RECV:
+        if (res > 0 && !(sqe->flags & IOSQE_BUFFER_SELECT))
+            ouro__memory_is_written((const void *)(uintptr_t)sqe->addr, (size_t)res);
+        break;
+    case IORING_OP_STATX:
+        if (res == 0)
+            ouro__memory_is_written((const void *)(uintptr_t)sqe->off, 256);
+        break;
+    default:
+        break;
+    }
+}
+
 void ouro__op_complete(ouro_loop *loop, const struct ouro__completion *c)
 {
     struct ouro__ops *ops = &loop->ops;
@@ -237,6 +256,7 @@ void ouro__op_complete(ouro_loop *loop, const struct ouro__completion *c)
         ops->stale++;
         return;
     }
+    tell_memcheck(&op->sqe, c->res);
     if (!(c->flags & IORING_CQE_F_MORE)) {
         ops->in_kernel--;
         end(ops, op);

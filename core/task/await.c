@@ -110,7 +110,7 @@ static void await(struct ouro__task *task, ouro_future *f)
         ouro__wait_spent(task);
         return;
     }
-    if (ouro__task_cancelled(task)) {
+    if (!ouro__never_cancelled(task) && ouro__task_cancelled(task)) {
         note_ignored_cancel(task);
         ouro__cancel(f);
         if (f->state != OURO_PENDING)
@@ -129,10 +129,23 @@ static int64_t refuse(ouro_future *f, int rc)
     return rc;
 }
 
+/* The current task, if it is plain to see that it can wait for @f: a future of the loop that runs
+ * it. NULL: look closely. */
+static inline struct ouro__task *plainly_current(const ouro_future *f)
+{
+    const ouro_loop *loop = ouro__this_loop;
+    if (!f || !loop || f->loop != loop || loop->debug || ouro__loop_forked(loop) ||
+        loop->phase == OURO__CLOSED)
+        return NULL;
+    return loop->task && f != &loop->task->f ? loop->task : NULL;
+}
+
 int64_t ouro_await(ouro_future *f)
 {
     int rc;
-    struct ouro__task *task = current(f, &rc);
+    struct ouro__task *task = plainly_current(f);
+    if (!task)
+        task = current(f, &rc);
     if (!task)
         return refuse(f, rc);
     await(task, f);

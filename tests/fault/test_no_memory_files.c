@@ -149,8 +149,7 @@ static int64_t notification(void *unused)
 static void run_all(ouro_task_fn *scenario)
 {
     static const ouro_allocator rationed = {ration_alloc, ration_resize, ration_release, NULL};
-    char folder[] = "/tmp/ouro-XXXXXX";
-    check(mkdtemp(folder) && chdir(folder) == 0);
+    go_to_folder("/tmp");
     check_eq(system("mkdir -p tree/a/b tree/c && touch tree/a/b/d tree/e"), 0);
     make_text("file", "hello");
     check_eq(ouro_set_allocator(&rationed), 0);
@@ -173,7 +172,7 @@ static void run_all(ouro_task_fn *scenario)
             break;
     }
     check_eq(refused, 0);
-    check_eq(system("rm -rf \"$PWD\""), 0);
+    leave_folder();
 }
 
 #define Scenario(name)          \

@@ -24,16 +24,9 @@
 #include <ouro/ouro.h>
 
 #include "descriptors.h"
+#include "stress.h"
 
 enum { LOOPS = 3, TASKS = 5, ROUNDS = 150, MUCH = 300000 };
-
-#define must(condition)                                                             \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                                \
-        }                                                                           \
-    } while (0)
 
 static char text[MUCH]; /* what children are sent */
 

@@ -27,15 +27,9 @@
 
 #include <ouro/ouro.h>
 
-enum { LOOPS = 3, JOBS = 150, AT_ONCE = 12 };
+#include "stress.h"
 
-#define must(condition)                                                             \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-            exit(1);                                                                \
-        }                                                                           \
-    } while (0)
+enum { LOOPS = 3, JOBS = 150, AT_ONCE = 12 };
 
 /* Belongs to a job; freed by its arg_free. */
 struct order {

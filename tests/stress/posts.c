@@ -24,15 +24,9 @@
 
 #include <ouro/ouro.h>
 
-enum { POSTERS = 4 };
+#include "stress.h"
 
-#define must(condition)                                                             \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-            exit(1);                                                                \
-        }                                                                           \
-    } while (0)
+enum { POSTERS = 4 };
 
 struct poster {
     pthread_t thread;

@@ -28,15 +28,9 @@
 
 #include <ouro/ouro.h>
 
-enum { WORKERS = 3, TASKS = 12, JOBS = 40, ROUNDS = 8, TURNS = 300, SIZE_MAX_SENT = 300000 };
+#include "stress.h"
 
-#define must(condition)                                                             \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-            exit(1);                                                                \
-        }                                                                           \
-    } while (0)
+enum { WORKERS = 3, TASKS = 12, JOBS = 40, ROUNDS = 8, TURNS = 300, SIZE_MAX_SENT = 300000 };
 
 static unsigned roll(unsigned *seed, unsigned sides)
 {

@@ -25,16 +25,7 @@
 #include <ouro/ouro.h>
 
 #include "resolve_int.h"
-#include "storm.h"
-
-#undef must
-#define must(condition)                                                             \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-            exit(1);                                                                \
-        }                                                                           \
-    } while (0)
+#include "stress.h"
 
 enum { THREADS = 4, NAMES = 8, ASKS = 64 };
 

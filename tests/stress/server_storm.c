@@ -28,16 +28,9 @@
 #include <ouro/ouro.h>
 
 #include "descriptors.h"
+#include "stress.h"
 
 enum { WORKERS = 3, CROWD = 3, ROUNDS = 12, CALLS = 300 };
-
-#define must(condition)                                                             \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-            exit(1);                                                                \
-        }                                                                           \
-    } while (0)
 
 struct storm {
     ouro_address address;

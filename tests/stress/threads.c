@@ -28,15 +28,9 @@
 
 #include <ouro/ouro.h>
 
-enum { WORKERS = 4, TASKS = 4, STRANGERS = 2 };
+#include "stress.h"
 
-#define must(condition)                                                             \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-            exit(1);                                                                \
-        }                                                                           \
-    } while (0)
+enum { WORKERS = 4, TASKS = 4, STRANGERS = 2 };
 
 static struct {
     uint64_t seed;

@@ -10,20 +10,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 
-/* ThreadSanitizer takes a hundred times as long to make a task. */
-#if defined(__SANITIZE_THREAD__)
-#    define STORM_STEPS(plain, tsan) (tsan)
-#elif defined(__has_feature)
-#    if __has_feature(thread_sanitizer)
-#        define STORM_STEPS(plain, tsan) (tsan)
-#    endif
-#endif
-#ifndef STORM_STEPS
-#    define STORM_STEPS(plain, tsan) (plain)
-#endif
+#include "stress.h"
 
 extern uint64_t seed;  /* of this run */
 extern uint64_t state; /* of the generator */
@@ -37,6 +25,8 @@ uint64_t pick(uint64_t n);
  * told. */
 int storm_main(int argc, char **argv, uint64_t default_steps, void (*run)(bool on_fake));
 
+/* With what it takes to do it again. */
+#undef must
 #define must(condition)                                                                      \
     do {                                                                                     \
         if (!(condition)) {                                                                  \

@@ -3,8 +3,7 @@
 #define OURO_FILE_TEST_H
 
 /*
- * What the tests of files share: a folder of their own, on a disk and in memory, and calls that
- * wait.
+ * What the tests of files share: folders on a disk and in memory, and calls that wait.
  */
 
 #include <errno.h>
@@ -15,26 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "harness.h"
-
-/* A folder made for the test; its descriptor. Relative paths start from it. */
-static inline void go_to_folder(const char *where)
-{
-    char path[128];
-    snprintf(path, sizeof(path), "%s/ouro-test-XXXXXX", where);
-    cr_assert(mkdtemp(path), "mkdtemp: %s", strerror(errno));
-    cr_assert_eq(chdir(path), 0);
-}
-
-/* Remove it, with the files in it. */
-static inline void leave_folder(void)
-{
-    char command[300], path[200];
-    cr_assert(getcwd(path, sizeof(path)));
-    cr_assert_eq(chdir("/"), 0);
-    snprintf(command, sizeof(command), "rm -rf '%s'", path);
-    cr_assert_eq(system(command), 0);
-}
 
 /* A test that runs in a folder of its own: on a disk, in memory. */
 #define FileTest(suite, name)                                  \

@@ -320,8 +320,7 @@ static int64_t copy_until_told(void *unused)
 
 Test(copy, a_shutdown_in_the_middle_leaves_the_target_as_it_was)
 {
-    char folder[] = "/tmp/ouro-XXXXXX";
-    check(mkdtemp(folder) && chdir(folder) == 0);
+    go_to_folder("/tmp");
     int fd = open("from", O_CREAT | O_RDWR, 0644);
     check_eq(posix_fallocate(fd, 0, 512 * (off_t)MIB), 0);
     close(fd);
@@ -335,5 +334,5 @@ Test(copy, a_shutdown_in_the_middle_leaves_the_target_as_it_was)
     end();
     check(has_text("to", "old"));
     check_eq(count_names(), 2);
-    check_eq(system("rm -rf \"$PWD\""), 0);
+    leave_folder();
 }

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "tree_test.h"
 
+#include <stdatomic.h>
+
 /* ---- Helpers --------------------------------------------------------------------------------- */
 
 static ouro_dir *open_dir(const char *path, const ouro_dir_options *opts)
@@ -247,15 +249,80 @@ static int64_t leave_open(void *unused)
 
 Test(dir, a_handle_may_be_freed_after_the_loops_close)
 {
-    char folder[] = "/tmp/ouro-XXXXXX";
-    check(mkdtemp(folder) && chdir(folder) == 0);
+    go_to_folder("/tmp");
     make_many(3000);
     begin_kernel();
     check_eq(run_main(leave_open, NULL), 1);
     check_eq(ouro_loop_close(ouro_loop_current()), 0);
     check(ouro_dir_free(left_open) == NULL);
     end_closed();
-    check_eq(system("rm -rf \"$PWD\""), 0);
+    leave_folder();
+}
+
+/* Holds up the only thread of the lane until its loop is closed. */
+static int64_t hold_up(void *began)
+{
+    atomic_store((atomic_bool *)began, true);
+    while (!ouro_job_cancelled())
+        usleep(200);
+    return 0;
+}
+
+static void hold_up_lane(void)
+{
+    static atomic_bool began;
+    atomic_store(&began, false);
+    ouro_detach(
+        ouro_offload_with(hold_up, &began, &(ouro_offload_options){.lane = OURO_LANE_DISK}));
+    while (!atomic_load(&began))
+        usleep(200);
+}
+
+/* A close, a read, an open in the lane's queue, which the loop's close finds there. */
+enum queued { A_CLOSE, A_READ, AN_OPEN, QUEUED };
+
+static int64_t leave_in_queue(void *arg)
+{
+    enum queued what = *(enum queued *)arg;
+    left_open = what == AN_OPEN ? NULL : open_dir(".", NULL);
+    hold_up_lane();
+    ouro_future *f = what == A_CLOSE   ? ouro_dir_close(left_open)
+                     : what == AN_OPEN ? ouro_dir_open(".", NULL)
+                                       : ouro_dir_next(left_open);
+    while (what == A_READ && ouro_future_state(f) != OURO_PENDING) {
+        check_eq(ouro_await(f), 1);
+        f = ouro_dir_next(left_open);
+    }
+    check_eq(ouro_future_state(f), OURO_PENDING);
+    ouro_detach(f);
+    return 0;
+}
+
+static bool folder_is_open(void)
+{
+    struct stat here, st;
+    check_eq(stat(".", &here), 0);
+    for (int fd = 0; fd < 100; fd++)
+        if (fstat(fd, &st) == 0 && st.st_ino == here.st_ino && st.st_dev == here.st_dev)
+            return true;
+    return false;
+}
+
+Test(dir, what_is_given_up_with_its_loop_is_closed)
+{
+    go_to_folder("/tmp");
+    make_many(3000);
+    check_eq(ouro_lane_set_threads(OURO_LANE_DISK, 1), 0);
+    for (enum queued what = 0; what < QUEUED; what++) {
+        begin_kernel();
+        check_eq(run_main(leave_in_queue, &what), 0);
+        check_eq(ouro_loop_shutdown(ouro_loop_current(), OURO_SEC(10)), 0);
+        check_eq(ouro_loop_close(ouro_loop_current()), 0);
+        check_eq(folder_is_open(), what == A_READ); /* and not only closed when it is freed */
+        check(ouro_dir_free(left_open) == NULL);
+        end_closed();
+    }
+    leave_folder();
 }
 
 /* ---- Walking --------------------------------------------------------------------------------- */

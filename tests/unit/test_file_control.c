@@ -284,6 +284,36 @@ FileTest(file_control, direct_transfers_are_aligned_or_refused)
     return 0;
 }
 
+/* A disk that is told of everything at the end of a turn has stood still until then. */
+Test(file_control, what_a_disk_is_to_do_is_not_kept_until_the_turn_ends)
+{
+    go_to_folder("/var/tmp");
+    struct fake *fake = begin_fake();
+    int fd = open("f", O_CREAT | O_RDWR | O_CLOEXEC | O_DIRECT, 0600);
+    if (fd < 0)
+        cr_skip_test("no direct transfers here: %s", strerror(errno));
+    ouro_file *f;
+    check_eq(ouro_file_from_fd(fd, &f), 0);
+    char *memory = ouro_aligned_alloc(4096, 4096);
+    ouro_future *reads[6];
+    for (int i = 0; i < 6; i++)
+        reads[i] = ouro_file_read(f, memory, 4096, 4096 * i);
+    check_eq(fake_logged(fake, IORING_OP_READ), 4);
+    turn();
+    check_eq(fake_logged(fake, IORING_OP_READ), 6);
+    for (int i = 0; i < 6; i++)
+        fake_finish(fake, IORING_OP_READ, 4096, 0);
+    turn();
+    for (int i = 0; i < 6; i++) {
+        check_eq(ouro_future_result(reads[i]).n, 4096);
+        ouro_unref(reads[i]);
+    }
+    ouro_aligned_free(memory);
+    ouro_file_free(f);
+    end();
+    leave_folder();
+}
+
 FileTest(file_control, registered_memory_and_files_are_used_by_themselves)
 {
     size_t size = (size_t)1 << 20;

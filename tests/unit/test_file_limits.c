@@ -7,26 +7,13 @@
 
 #include <ouro/memory.h>
 
-#include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
 TestSuite(file_limits, .timeout = 120);
 
 /* ---- No room --------------------------------------------------------------------------------- */
-
-/* A file system of 1 MiB at "small", or why not. */
-static const char *mount_small(void)
-{
-    if (unshare(CLONE_NEWNS) < 0)
-        return "no mount name space of our own (needs root)";
-    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
-    if (mkdir("small", 0700) < 0 || mount("none", "small", "tmpfs", 0, "size=1m") < 0)
-        return "no tmpfs of our own (needs root)";
-    return NULL;
-}
 
 static int64_t fill_the_disk(void *unused)
 {
@@ -62,13 +49,12 @@ static int64_t fill_the_disk(void *unused)
 Test(file_limits, a_write_to_a_full_disk_says_how_much_was_written)
 {
     go_to_folder("/var/tmp");
-    const char *why = mount_small();
-    if (why)
-        cr_skip_test("%s", why);
-    begin_kernel();
-    check_eq(run_main(fill_the_disk, NULL), 0);
-    end();
-    umount("small");
+    if (mount_small("1m")) {
+        begin_kernel();
+        check_eq(run_main(fill_the_disk, NULL), 0);
+        end();
+        unmount_small();
+    }
     leave_folder();
 }
 

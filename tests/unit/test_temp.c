@@ -167,8 +167,7 @@ static int64_t leave_open(void *unused)
 
 Test(temp, what_is_freed_after_the_loops_close_is_removed)
 {
-    char folder[] = "/tmp/ouro-XXXXXX";
-    check(mkdtemp(folder) && chdir(folder) == 0);
+    go_to_folder("/tmp");
     begin_kernel();
     check_eq(run_main(leave_open, NULL), 0);
     check_eq(count_names(), 1);
@@ -176,7 +175,7 @@ Test(temp, what_is_freed_after_the_loops_close_is_removed)
     ouro_temp_free(left_open);
     check_eq(count_names(), 0);
     end_closed();
-    check_eq(rmdir(folder), 0);
+    leave_folder();
 }
 
 static int64_t leave_full(void *unused)
@@ -196,15 +195,14 @@ static int64_t leave_full(void *unused)
 
 Test(temp, a_shutdown_while_a_folder_is_removed_leaves_nothing_of_it)
 {
-    char folder[] = "/tmp/ouro-XXXXXX";
-    check(mkdtemp(folder) && chdir(folder) == 0);
+    go_to_folder("/tmp");
     begin_kernel();
     ouro_future *filled = ouro_spawn(leave_full, NULL);
     check_eq(ouro_loop_run_until(ouro_loop_current(), filled), 0);
     check_eq(ouro_loop_shutdown(ouro_loop_current(), OURO_SEC(5)), 0);
     check_eq(count_names(), 0);
     end();
-    check_eq(rmdir(folder), 0);
+    leave_folder();
 }
 
 /* ---- Without files that have no name --------------------------------------------------------- */

@@ -56,12 +56,128 @@ FolderTest(whole, a_file_that_is_not_in_the_cache_is_read_too)
 
 FolderTest(whole, what_is_cached_is_there_at_once)
 {
-    make_text("file", "now");
-    ouro_future *f = ouro_file_read_all("file", NULL);
-    check_eq(ouro_future_state(f), OURO_VALUE);
-    check_text(ouro_future_result(f).ptr, "now");
-    ouro_unref(f); /* and destroys what nobody took */
+    const char *places[] = {"file", "/dev/shm/ouro-test-whole"}; /* in memory: always */
+    for (int i = 0; i < 2; i++) {
+        make_text(places[i], "now");
+        ouro_future *f = ouro_file_read_all(places[i], NULL);
+        check_eq(ouro_future_state(f), OURO_VALUE);
+        check_text(ouro_future_result(f).ptr, "now");
+        ouro_unref(f); /* and destroys what nobody took */
+        unlink(places[i]);
+    }
     return 0;
+}
+
+/* ---- By the ring ----------------------------------------------------------------------------- */
+
+/* A file of 10 000 bytes that are not in the cache, and the fake ring that is to read them. */
+static struct fake *begin_cold(void)
+{
+    go_to_folder("/var/tmp");
+    make_file("cold", 10000);
+    int fd = open("cold", O_RDONLY);
+    check_eq(fsync(fd), 0);
+    check_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    close(fd);
+    return begin_fake();
+}
+
+static void end_cold(void)
+{
+    end();
+    leave_folder();
+}
+
+/* A read whose first piece is in the ring. */
+static ouro_future *read_cold(struct fake *fake, size_t limit)
+{
+    ouro_future *f = ouro_file_read_all("cold", &(ouro_read_all_options){.limit = limit});
+    turn();
+    if (!fake_find(fake, IORING_OP_READ))
+        cr_skip_test("this file system keeps what it is told to forget");
+    return f;
+}
+
+static void ring_reads(struct fake *fake, int32_t res)
+{
+    fake_finish(fake, IORING_OP_READ, res, 0);
+    turn();
+}
+
+static void check_came_to(ouro_future *f, int64_t n)
+{
+    check(ouro_future_state(f) != OURO_PENDING);
+    check_eq(ouro_future_result(f).n, n);
+    ouro_unref(f);
+}
+
+Test(whole, a_small_file_that_is_not_in_the_cache_comes_by_the_ring)
+{
+    struct fake *fake = begin_cold();
+    ouro_future *f = read_cold(fake, 0);
+    ring_reads(fake, 10000);
+    check_came_to(f, 10000);
+    end_cold();
+}
+
+Test(whole, a_file_that_grows_or_shrinks_meanwhile_is_read_to_its_end)
+{
+    struct fake *fake = begin_cold();
+    ouro_future *f = read_cold(fake, 0);
+    ring_reads(fake, 10001);
+    check_eq(fake_find(fake, IORING_OP_READ)->off, 10001);
+    ring_reads(fake, 5);
+    ring_reads(fake, 0);
+    check_came_to(f, 10006);
+    f = read_cold(fake, 0);
+    ring_reads(fake, 4000);
+    ring_reads(fake, 0);
+    check_came_to(f, 4000);
+    f = read_cold(fake, 10000);
+    ring_reads(fake, 10001);
+    check(strstr(ouro_future_detail(f), "cold has more than 10000 bytes"));
+    check_came_to(f, -EFBIG);
+    end_cold();
+}
+
+Test(whole, a_ring_that_cannot_read_says_which_file)
+{
+    struct fake *fake = begin_cold();
+    ouro_future *f = read_cold(fake, 0);
+    ring_reads(fake, -EIO);
+    check(strstr(ouro_future_detail(f), "cannot read cold"));
+    check_came_to(f, -EIO);
+    f = read_cold(fake, 0);
+    ring_reads(fake, -EAGAIN); /* for its descriptor does not block, which is changed then */
+    check_eq(fcntl(fake_find(fake, IORING_OP_READ)->fd, F_GETFL) & O_NONBLOCK, 0);
+    ring_reads(fake, -EAGAIN);
+    check_came_to(f, -EAGAIN);
+    end_cold();
+}
+
+Test(whole, a_cancelled_read_by_the_ring_is_over_when_the_ring_says_so)
+{
+    struct fake *fake = begin_cold();
+    ouro_future *f = ouro_file_read_all("cold", NULL);
+    ouro_cancel(f); /* before it was submitted */
+    check_came_to(f, -ECANCELED);
+    f = read_cold(fake, 0);
+    ouro_cancel(f);
+    turns(2);
+    check_came_to(f, -ECANCELED);
+    fake->on_cancel = FAKE_CANCEL_BUSY;
+    f = read_cold(fake, 0);
+    ouro_cancel(f);
+    turns(2);
+    check_eq(ouro_future_state(f), OURO_PENDING); /* the ring has its memory */
+    ring_reads(fake, 4000);
+    check_came_to(f, -ECANCELED);
+    f = read_cold(fake, 0);
+    ouro_cancel(f);
+    turns(2);
+    ring_reads(fake, 10000); /* what is there wins */
+    check_came_to(f, 10000);
+    end_cold();
 }
 
 KernelTest(whole, a_file_of_proc_has_no_size_and_is_read_all_the_same)

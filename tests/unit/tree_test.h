@@ -3,10 +3,10 @@
 #define OURO_TREE_TEST_H
 
 /*
- * What tests of whole files and folders share: a folder of their own to work in, which is empty at
- * the beginning and gone at the end.
+ * What tests of whole files and folders share.
  */
 
+#include "folder.h"
 #include "harness.h"
 
 #include <errno.h>
@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -25,20 +24,15 @@
 #include <unistd.h>
 
 /* A task on the kernel whose working directory is a new folder. */
-#define FolderTest(suite, name)                                 \
-    static int64_t body_##name(void);                           \
-    KernelTest(suite, name)                                     \
-    {                                                           \
-        char folder[] = "/tmp/ouro-XXXXXX";                     \
-        check(mkdtemp(folder) != NULL);                         \
-        check_eq(chdir(folder), 0);                             \
-        int64_t rc = body_##name();                             \
-        check_eq(chdir("/"), 0);                                \
-        char command[64];                                       \
-        snprintf(command, sizeof command, "rm -rf %s", folder); \
-        check_eq(system(command), 0);                           \
-        return rc;                                              \
-    }                                                           \
+#define FolderTest(suite, name)       \
+    static int64_t body_##name(void); \
+    KernelTest(suite, name)           \
+    {                                 \
+        go_to_folder("/tmp");         \
+        int64_t rc = body_##name();   \
+        leave_folder();               \
+        return rc;                    \
+    }                                 \
     static int64_t body_##name(void)
 
 /* A file of @size bytes that are told apart by where they are. */
@@ -116,23 +110,6 @@ static inline void check_fails(ouro_future *f, int64_t rc, const char *part)
     const char *words = ouro_future_detail(f);
     check(!part || (words && strstr(words, part)));
     ouro_unref(f);
-}
-
-/* A file system of @size bytes on the folder "small". False: this user may not have one. */
-static inline bool mount_small(const char *size)
-{
-    char options[64];
-    snprintf(options, sizeof options, "size=%s", size);
-    check_eq(mkdir("small", 0755), 0);
-    if (mount("tmpfs", "small", "tmpfs", 0, options) == 0)
-        return true;
-    fprintf(stderr, "skipped: cannot mount a small file system: %s\n", strerror(errno));
-    return false;
-}
-
-static inline void unmount_small(void)
-{
-    check_eq(umount("small"), 0);
 }
 
 /* From now on threads that are started see a file system without files that have no name. */

@@ -31,8 +31,9 @@ struct ouro__files {
     ouro_loop *loop; /* NULL: nothing was asked of it yet */
     struct ouro__tie tie;
     ouro_file_stats stats;
-    uint64_t turn; /* of the loop, in which */
-    size_t spent;  /* so many bytes were moved by plain calls */
+    uint64_t turn;  /* of the loop, in which */
+    size_t spent;   /* so many bytes were moved by plain calls */
+    unsigned asked; /* and so many pieces left to the disk */
 
     bool blocks_sigxfsz; /* from the first write to its end */
 
@@ -84,6 +85,9 @@ enum ouro__route {
  * that it has in memory; @st: what it says of itself, STATX_MNT_ID_UNIQUE asked for. */
 bool ouro__answers_at_once(struct ouro__files *files, int fd, const struct statx *st);
 
+/* Whether @fd is a regular file on a file system in memory. */
+bool ouro__is_in_memory(ouro_loop *loop, int fd);
+
 /* What it is, found out when it is asked for first. */
 enum ouro__file_kind ouro__route_kind(ouro_file *file);
 
@@ -104,6 +108,9 @@ bool ouro__turn_has_time(struct ouro__files *files);
 
 /* So many bytes' worth was done. */
 void ouro__turn_spend(struct ouro__files *files, size_t bytes);
+
+/* Something was queued that a disk is to do. */
+void ouro__disk_asked(struct ouro__files *files);
 
 /* A plain call that began at @began is over. */
 void ouro__call_took(struct ouro__files *files, ouro_ns began);

@@ -65,6 +65,10 @@
 #define AVOID_MOST  OURO_SEC(1) /* at most so long, */
 #define AVOID_SOON  8           /* and twice as long within so many of the last time */
 
+/* So many pieces wait for the end of the turn, and no more: a disk that is told of 32 at once has
+ * stood still while they were queued, and that costs a fifth of its reads (measured). */
+#define ASKED_MOST 4
+
 /* Bytes that make a close dear: what is not written back yet may be, or freed. */
 #define MUCH_WRITTEN ((int64_t)1 << 20)
 
@@ -158,6 +162,11 @@ static enum ouro__file_kind kind_of_fd(struct ouro__files *files, int fd)
     return S_ISREG(st.stx_mode) ? kind_of_place(files, fd, &st) : OURO__FILE_ELSEWHERE;
 }
 
+bool ouro__is_in_memory(ouro_loop *loop, int fd)
+{
+    return kind_of_fd(ouro__files_of(loop), fd) == OURO__FILE_MEMORY;
+}
+
 enum ouro__file_kind ouro__route_kind(ouro_file *file)
 {
     if (file->kind == OURO__FILE_UNKNOWN)
@@ -219,14 +228,26 @@ bool ouro__caller_cancelled(const ouro_loop *loop)
     return !never_asked && ouro__task_cancelled(task);
 }
 
+static void mind_turn(struct ouro__files *files)
+{
+    if (files->turn == files->loop->turns)
+        return;
+    files->turn = files->loop->turns;
+    files->spent = 0;
+    files->asked = 0;
+}
+
 bool ouro__turn_has_time(struct ouro__files *files)
 {
-    const ouro_loop *loop = files->loop;
-    if (files->turn != loop->turns) {
-        files->turn = loop->turns;
-        files->spent = 0;
-    }
-    return files->spent < OURO__TURN_BYTES && !ouro__caller_cancelled(loop);
+    mind_turn(files);
+    return files->spent < OURO__TURN_BYTES && !ouro__caller_cancelled(files->loop);
+}
+
+void ouro__disk_asked(struct ouro__files *files)
+{
+    mind_turn(files);
+    if (++files->asked % ASKED_MOST == 0)
+        ouro__loop_submit(files->loop);
 }
 
 void ouro__turn_spend(struct ouro__files *files, size_t bytes)

@@ -189,10 +189,14 @@ static void go_by_ring(struct transfer *t, const struct piece *p)
     ouro__file_aim(t->w.file, sqe);
     t->w.op.complete = piece_ended;
     int rc = ouro__op_start(loop, &t->w.op);
-    if (rc < 0)
+    if (rc < 0) {
         end(t, rc);
-    else
-        ouro__files_of(loop)->stats.by_ring++;
+        return;
+    }
+    struct ouro__files *files = ouro__files_of(loop);
+    files->stats.by_ring++;
+    if (t->w.file->kind != OURO__FILE_STREAM)
+        ouro__disk_asked(files);
 }
 
 /* ---- On the spot ----------------------------------------------------------------------------- */

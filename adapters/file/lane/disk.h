@@ -15,7 +15,7 @@
 #include <ouro/pool.h>
 
 /* So much is moved between looks at ouro_job_cancelled(): some milliseconds' worth. */
-#define OURO__SLICE ((size_t)8 << 20)
+#define OURO__JOB_SLICE ((size_t)8 << 20)
 
 /* Have @fn run there. @arg is @arg_free's, which runs exactly once, whatever this returns. */
 static inline ouro_future *ouro__on_disk(ouro_task_fn *fn, void *arg, ouro_free_fn *arg_free,

@@ -158,7 +158,7 @@ static ssize_t copy_some(struct copy *c, off_t at, off_t end)
 {
     if (c->by_hand)
         return copy_by_hand(c, at, end);
-    size_t size = end - at < (off_t)OURO__SLICE ? (size_t)(end - at) : OURO__SLICE;
+    size_t size = end - at < (off_t)OURO__JOB_SLICE ? (size_t)(end - at) : OURO__JOB_SLICE;
     off_t from = at, to = at;
     ssize_t n = copy_file_range(c->in, &from, c->out, &to, size, 0);
     if (n > 0 || (n == 0 && at > 0))

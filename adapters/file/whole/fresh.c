@@ -202,7 +202,7 @@ int ouro__write_all(int fd, const void *data, size_t size)
     while (size > 0) {
         if (ouro_job_cancelled())
             return -ECANCELED;
-        ssize_t n = write(fd, bytes, size < OURO__SLICE ? size : OURO__SLICE);
+        ssize_t n = write(fd, bytes, size < OURO__JOB_SLICE ? size : OURO__JOB_SLICE);
         if (n < 0 && errno != EINTR)
             return -errno;
         if (n > 0) {

@@ -11,14 +11,22 @@
  * request up. If it ends otherwise, an empty statement is sent as a fence once the request is out,
  * to be hit in the place of others, and again if it was.
  *
+ * A request that arrives before the statement does hits nothing, and the statement runs on; so does
+ * one that could not be made. So the server is asked again while the statement has not ended, ever
+ * more rarely. Of several requests, some may still be on their way when one has hit: the fence
+ * takes those.
+ *
  * How it fails: if all that takes longer than the grace, the session is given up. The thread may
  * hang as long as a network does; it has a pool of its own, so nobody else waits for it.
  */
 #include "session.h"
 
+#include <ouro/time.h>
+
 #include <errno.h>
 
 #define DEFAULT_GRACE OURO_SEC(2)
+#define FIRST_PAUSE   OURO_MS(10) /* before it is asked again */
 
 /* ---- The request ----------------------------------------------------------------------------- */
 
@@ -36,6 +44,8 @@ static void free_request(void *arg)
 /* It is used up, or cannot be any more: others may be sent. */
 static void settle_down(struct pg_session *s)
 {
+    s->cancel.requests = 0;
+    s->cancel.target = NULL;
     if (!s->cancel.limit)
         return;
     if (ouro_call_cancel(s->cancel.limit) == 1)
@@ -90,34 +100,65 @@ static int start_job(struct pg_session *s)
     return rc;
 }
 
-static void out_of_time(void *arg)
+static int ask_server(struct pg_session *s)
+{
+    s->stats.cancels++;
+    s->cancel.lingers = true;
+    s->cancel.requests++;
+    return start_job(s);
+}
+
+static int look_later(struct pg_session *s);
+
+/* The statement runs still, or the requests are not used up. */
+static void look_again(void *arg)
 {
     struct pg_session *s = arg;
+    int rc = 0;
     s->cancel.limit = ouro_call_unref(s->cancel.limit);
-    ouro__pg_session_lose(s, -ETIMEDOUT, "the server did not end a statement that was cancelled");
+    if (ouro_now() >= s->cancel.deadline)
+        ouro__pg_session_lose(s, -ETIMEDOUT,
+                              "the server did not end a statement that was cancelled");
+    else if (!s->cancel.job && s->cancel.target && s->cancel.target == s->current)
+        rc = ask_server(s);
+    if (rc == 0 && !ouro__pg_session_over(s))
+        rc = look_later(s);
+    if (rc < 0)
+        ouro__pg_session_lose(s, rc, "a statement could not be cancelled");
     ouro__pg_session_unref(s);
 }
 
-static int start_limit(struct pg_session *s)
+static int look_later(struct pg_session *s)
 {
-    ouro_ns grace = s->opts.cancel_grace ? s->opts.cancel_grace : DEFAULT_GRACE;
-    if (s->cancel.limit)
-        return 0;
-    int rc = ouro_call_later(grace, out_of_time, s, NULL, &s->cancel.limit);
+    ouro_ns now = ouro_now(), pause = s->cancel.pause;
+    ouro_ns left = s->cancel.deadline > now ? s->cancel.deadline - now : 0;
+    s->cancel.pause *= 2;
+    int rc = ouro_call_later(pause < left ? pause : left, look_again, s, NULL, &s->cancel.limit);
     if (rc == 0)
         ouro__pg_session_ref(s);
     return rc;
 }
 
+static int start_limit(struct pg_session *s)
+{
+    ouro_ns grace = s->opts.cancel_grace ? s->opts.cancel_grace : DEFAULT_GRACE, now = ouro_now();
+    if (s->cancel.limit)
+        return 0;
+    s->cancel.deadline = grace > OURO_FOREVER - now ? OURO_FOREVER : now + grace;
+    s->cancel.pause = FIRST_PAUSE;
+    return look_later(s);
+}
+
 void ouro__pg_cancel_begin(struct pg_session *s)
 {
-    if (ouro__pg_session_over(s) || s->cancel.job)
+    if (ouro__pg_session_over(s))
+        return;
+    s->cancel.target = s->current;
+    if (s->cancel.job)
         return;
     int rc = start_limit(s);
     if (rc == 0)
-        rc = start_job(s);
-    s->stats.cancels++;
-    s->cancel.lingers = true;
+        rc = ask_server(s);
     if (rc < 0)
         ouro__pg_session_lose(s, rc, "a statement could not be cancelled");
     else if (s->current && s->current->held)
@@ -161,7 +202,10 @@ struct pg_command *ouro__pg_cancel_fence(struct pg_session *s)
 
 void ouro__pg_cancel_ended(struct pg_session *s, int64_t code)
 {
-    if (code == -OURO_ESQL_QUERY_CANCELED)
+    s->cancel.target = NULL;
+    if (code == -OURO_ESQL_QUERY_CANCELED && s->cancel.requests)
+        s->cancel.requests--;
+    if (s->cancel.requests == 0)
         s->cancel.lingers = false;
     if (!ouro__pg_cancel_busy(s))
         settle_down(s);

@@ -89,6 +89,27 @@ void *ouro__pg_command_new(ouro_pg *h, size_t size, const struct pg_command_kind
     return c;
 }
 
+void *ouro__pg_command_loose(size_t size, const struct pg_command_kind *kind, ouro_future **ret)
+{
+    struct pg_command *c = ouro_memory_alloc(size);
+    if (c)
+        init(c, NULL, kind);
+    int rc = c ? ouro__pg_command_promise(c, ret) : -ENOMEM;
+    if (rc == 0)
+        return c;
+    ouro_memory_release(c);
+    *ret = ouro_ready(rc);
+    return NULL;
+}
+
+void ouro__pg_command_bind(struct pg_command *c, ouro_pg *h)
+{
+    c->session = h->session;
+    c->handle = h;
+    ouro_promise_on_cancel(c->promise, asked_to_stop, c);
+    ouro__pg_command_queue(c);
+}
+
 int ouro__pg_command_promise(struct pg_command *c, ouro_future **ret)
 {
     int rc = ouro_promise_new(&c->promise, ret);
@@ -101,9 +122,16 @@ int ouro__pg_command_promise(struct pg_command *c, ouro_future **ret)
 
 void ouro__pg_command_unmake(struct pg_command *c, int64_t rc)
 {
-    c->kind->end(c, rc, NULL);
+    ouro__pg_command_break(c, rc, NULL);
+}
+
+void ouro__pg_command_break(struct pg_command *c, int64_t rc, const char *why)
+{
+    c->kind->end(c, rc, why);
     ouro_promise_free(c->promise);
-    ouro_memory_release(c);
+    c->promise = NULL;
+    if (!c->embedded)
+        ouro_memory_release(c);
 }
 
 void *ouro__pg_command_own(struct pg_session *s, size_t size, const struct pg_command_kind *kind)
@@ -190,8 +218,12 @@ ouro_future *ouro__pg_complain(ouro_pg *pg, int64_t rc, const struct pg_complain
                                ouro_pg_error *error)
 {
     ouro_future *refused = refusal(pg);
-    if (refused)
-        return refused;
+    return refused ? refused : ouro__pg_complain_loosely(rc, complaint, error);
+}
+
+ouro_future *ouro__pg_complain_loosely(int64_t rc, const struct pg_complaint *complaint,
+                                       ouro_pg_error *error)
+{
     const char *words = *complaint->text ? complaint->text : NULL;
     if (error)
         describe(error, rc, words);
@@ -203,9 +235,7 @@ void ouro__pg_command_drop(struct pg_command *c, int64_t rc, const char *why)
     struct pg_session *s = c->session;
     TAILQ_REMOVE(c->handle ? &c->handle->line : &s->own, c, link);
     s->stats.waiting--;
-    c->kind->end(c, rc, why);
-    ouro_promise_free(c->promise);
-    ouro_memory_release(c);
+    ouro__pg_command_break(c, rc, why);
 }
 
 /* ---- Commands that only succeed or fail ------------------------------------------------------ */

@@ -25,13 +25,23 @@
 
 #include "session.h"
 
+struct connecting;
+
+/* A name that is looked up. */
+struct lookup {
+    struct connecting *c;
+    ouro_future *f;      /* while it is waited for; a reference */
+    ouro_result *result; /* where what it came to goes */
+};
+
 struct connecting {
     ouro_promise *promise;
     ouro_pg_options opts;
     struct pg_places places;
-    ouro_future *names; /* the lookups, while they are waited for; a reference */
+    struct lookup *lookups;
     ouro_result *found; /* what they came to */
     size_t asked;       /* how many there are */
+    size_t awaited;     /* of them, that are waited for */
     PGconn *db;
     struct pg_wait wait;
     ouro_call *limit; /* for the address that is being tried */
@@ -60,6 +70,7 @@ static void destroy(struct connecting *c)
     for (size_t i = 0; c->found && i < c->asked; i++)
         ouro_addresses_free(c->found[i].ptr);
     ouro_memory_release(c->found);
+    ouro_memory_release(c->lookups);
     ouro_memory_release(c);
 }
 
@@ -87,15 +98,21 @@ static void free_handle(void *pg)
     ouro_pg_free(pg);
 }
 
+const char *ouro__pg_limit_sql(ouro_ns limit, char *buf, size_t size)
+{
+    if (!limit || limit == OURO_FOREVER)
+        return NULL;
+    snprintf(buf, size, "SET statement_timeout = %llu",
+             (unsigned long long)(limit / OURO_MS(1) + (limit % OURO_MS(1) != 0)));
+    return buf;
+}
+
 /* The session's own limit on statements, which connection poolers would not take as an option. */
 static int limit_statements(ouro_pg *pg, ouro_ns limit)
 {
-    char sql[64];
-    if (!limit || limit == OURO_FOREVER)
-        return 0;
-    snprintf(sql, sizeof sql, "SET statement_timeout = %llu",
-             (unsigned long long)(limit / OURO_MS(1) + (limit % OURO_MS(1) != 0)));
-    return ouro__pg_simple_own(pg->session, sql);
+    char buf[OURO__PG_LIMIT_SQL];
+    const char *sql = ouro__pg_limit_sql(limit, buf, sizeof buf);
+    return sql ? ouro__pg_simple_own(pg->session, sql) : 0;
 }
 
 static void succeed(struct connecting *c)
@@ -224,39 +241,58 @@ static void socket_ready(void *arg, int64_t events)
 
 /* ---- Names ----------------------------------------------------------------------------------- */
 
-static void names_found(ouro_future *done, void *arg)
+static void names_found(struct connecting *c)
 {
-    struct connecting *c = arg;
     char text[256];
-    int64_t rc = ouro_future_result(done).n;
-    c->names = ouro_unref(c->names);
-    if (rc == 0)
-        rc = ouro__pg_places_resolve(&c->places, c->found, text, sizeof text);
-    else
-        *text = '\0';
+    int64_t rc = ouro__pg_places_resolve(&c->places, c->found, text, sizeof text);
     if (rc < 0)
         fail(c, rc, *text ? text : NULL);
+    else if (c->cancelled)
+        fail(c, -ECANCELED, NULL);
     else
         start(c, 0);
+}
+
+static void name_found(ouro_future *done, void *arg)
+{
+    struct lookup *l = arg;
+    struct connecting *c = l->c;
+    *l->result = ouro_future_take(done);
+    l->f = ouro_unref(l->f);
+    if (--c->awaited == 0)
+        names_found(c);
+}
+
+/* One that cannot be watched is as good as one that has failed. */
+static void ask_for_name(struct connecting *c, size_t i)
+{
+    struct lookup *l = &c->lookups[i];
+    *l = (struct lookup){.c = c, .result = &c->found[i]};
+    l->f = ouro_resolve(ouro__pg_places_name(&c->places, i), NULL, &c->opts.names);
+    int rc = ouro_on_done(l->f, name_found, l);
+    if (rc == 0) {
+        c->awaited++;
+        return;
+    }
+    ouro_cancel(l->f);
+    ouro_future_result(l->f);
+    l->f = ouro_unref(l->f);
+    *l->result = (ouro_result){rc, NULL};
 }
 
 /* Ask for all of them at once. */
 static int ask_for_names(struct connecting *c)
 {
     size_t n = ouro__pg_places_unknown(&c->places);
-    ouro_future **asked = ouro_memory_alloc(n * sizeof(ouro_future *));
+    c->lookups = ouro_memory_alloc(n * sizeof(*c->lookups));
     c->found = ouro_memory_alloc(n * sizeof(*c->found));
-    if (!asked || !c->found) {
-        ouro_memory_release(asked);
+    if (!c->lookups || !c->found)
         return -ENOMEM;
-    }
     c->asked = n;
     memset(c->found, 0, n * sizeof(*c->found));
     for (size_t i = 0; i < n; i++)
-        asked[i] = ouro_resolve(ouro__pg_places_name(&c->places, i), NULL, &c->opts.names);
-    c->names = ouro_gather(asked, n, OURO_GATHER_COLLECT, c->found);
-    ouro_memory_release(asked);
-    return ouro_on_done(c->names, names_found, c);
+        ask_for_name(c, i);
+    return c->awaited ? 0 : -ENOMEM;
 }
 
 /* ---- The future ------------------------------------------------------------------------------ */
@@ -266,10 +302,10 @@ static ouro_cancel_answer asked_to_stop(ouro_promise *p, void *arg)
     struct connecting *c = arg;
     (void)p;
     c->cancelled = true;
-    if (c->names)
-        ouro_cancel(c->names);
-    else
-        ouro__pg_wait_cancel(&c->wait);
+    for (size_t i = 0; i < c->asked; i++)
+        if (c->lookups[i].f)
+            ouro_cancel(c->lookups[i].f);
+    ouro__pg_wait_cancel(&c->wait);
     return OURO_LATER;
 }
 

@@ -199,7 +199,7 @@ ouro_pg *ouro_pg_free(ouro_pg *pg)
     if (!pg || is_parents(pg))
         return NULL;
     if (pg->lease) {
-        ouro__pg_lease_end(pg);
+        ouro__pg_lease_free(pg);
         return NULL; /* the pool has the handle, for the time being */
     }
     if (pg->session && pg->outer)

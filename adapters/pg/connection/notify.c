@@ -77,6 +77,14 @@ void ouro__pg_notifications_end(struct pg_session *s)
         ouro_queue_shutdown(s->notifications, OURO_SHUTDOWN_DRAIN);
 }
 
+void ouro__pg_notifications_drop(struct pg_session *s)
+{
+    PGnotify *n;
+    s->notifications = ouro_queue_free(s->notifications);
+    while (s->db && (n = PQnotifies(s->db)))
+        PQfreemem(n);
+}
+
 static int make_queue(struct pg_session *s)
 {
     ouro_queue_options opts = {.item_free = destroy, .name = "PostgreSQL notifications"};

@@ -62,15 +62,6 @@ static void stop_waiting(struct pg_session *s, struct pg_wait *w)
         ouro__pg_session_unref(s);
 }
 
-static void end_command(struct pg_command *c, int64_t rc, const char *why)
-{
-    c->kind->end(c, rc, why);
-    ouro_promise_free(c->promise);
-    c->promise = NULL;
-    if (!c->embedded)
-        ouro_memory_release(c);
-}
-
 static void end_line(struct pg_line *line, int64_t rc, const char *why)
 {
     struct pg_command *c;
@@ -87,7 +78,7 @@ static void break_off(struct pg_session *s)
     struct pg_command *c = s->current;
     s->current = NULL;
     if (c)
-        end_command(c, rc, why);
+        ouro__pg_command_break(c, rc, why);
     end_line(&s->own, rc, why);
     for (ouro_pg *h = s->top, *outer; h; h = outer) {
         outer = h->outer;
@@ -150,7 +141,7 @@ static void end_current(struct pg_session *s)
     s->current = NULL;
     c->running = false;
     s->stats.errors += code != 0;
-    end_command(c, 0, NULL);
+    ouro__pg_command_break(c, 0, NULL);
     if (PQstatus(s->db) == CONNECTION_BAD)
         lose_bad(s);
     else

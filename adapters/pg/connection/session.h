@@ -29,7 +29,7 @@
 #include <sys/types.h>
 
 #include "result_int.h"
-#include "wait.h"
+#include "socket_wait.h"
 
 struct pg_session;
 struct pg_command;
@@ -95,16 +95,20 @@ struct ouro_pg {
     bool unwanted;          /* to be freed when nothing holds it */
     unsigned holds;         /* of those on the call stack that look at it */
     ouro_future *task;      /* of a transaction: whose end ends it; a reference, or NULL */
-    struct pg_lease *lease; /* of a pool, or NULL: see pool.h */
+    struct pg_lease *lease; /* of a pool, or NULL: see pool_int.h */
 };
 
 /* The server is asked to stop what runs: see cancel.c. */
 struct pg_cancel {
-    ouro_future *job;        /* that asks, on a thread; a reference */
-    ouro_pool *thread;       /* its own: it may hang as long as a network does */
-    ouro_call *limit;        /* when the server has had time enough */
-    bool lingers;            /* it was asked, and nothing has shown that the request is used up */
-    struct pg_command fence; /* a statement that is sent to use it up */
+    ouro_future *job;          /* that asks, on a thread; a reference */
+    ouro_pool *thread;         /* its own: it may hang as long as a network does */
+    ouro_call *limit;          /* when to look again */
+    ouro_ns pause;             /* how long after that */
+    ouro_ns deadline;          /* when the server has had time enough */
+    unsigned requests;         /* made, and not seen to have hit */
+    struct pg_command *target; /* what is to stop, while it runs; to compare with */
+    bool lingers;              /* it was asked, and nothing has shown that the request is used up */
+    struct pg_command fence;   /* a statement that is sent to use it up */
 };
 
 /* What the server has remarked, and the user has not been told. */
@@ -188,6 +192,10 @@ void ouro__pg_session_pump(struct pg_session *s);
 /* Whether nothing runs and nothing is left to be done before the line of the top. */
 bool ouro__pg_session_is_quiet(const struct pg_session *s);
 
+/* What limits the session's statements, in @buf; NULL: nothing does. */
+#define OURO__PG_LIMIT_SQL 64
+const char *ouro__pg_limit_sql(ouro_ns limit, char *buf, size_t size);
+
 /* ---- Commands -------------------------------------------------------------------------------- */
 
 /* A command of @size bytes, which begins with a struct pg_command, for a future of its own.
@@ -200,6 +208,16 @@ void *ouro__pg_command_own(struct pg_session *s, size_t size, const struct pg_co
 
 /* Give such a one a promise, and its maker the future. 0 or what ouro_promise_new() says. */
 int ouro__pg_command_promise(struct pg_command *c, ouro_future **ret);
+
+/* The same as ouro__pg_command_new() without a handle yet: it belongs to whoever made it, who sees
+ * to its promise's cancel, too, until it is bound. */
+void *ouro__pg_command_loose(size_t size, const struct pg_command_kind *kind, ouro_future **ret);
+
+/* Queue such a one on @h. */
+void ouro__pg_command_bind(struct pg_command *c, ouro_pg *h);
+
+/* End one that is in no line and does not run, and free it. */
+void ouro__pg_command_break(struct pg_command *c, int64_t rc, const char *why);
 
 /* It will not be queued: its promise, if there is one, fails with @rc, and it is ended and freed. */
 void ouro__pg_command_unmake(struct pg_command *c, int64_t rc);
@@ -269,6 +287,9 @@ void ouro__pg_notices_end(struct pg_session *s);
 /* Move what the server has notified us of to the queue. */
 void ouro__pg_notifications_take(struct pg_session *s);
 void ouro__pg_notifications_end(struct pg_session *s);
+
+/* What was kept, and what libpq has, is for nobody; who waits is told -EPIPE. */
+void ouro__pg_notifications_drop(struct pg_session *s);
 
 /* ---- Prepared statements --------------------------------------------------------------------- */
 

@@ -191,20 +191,11 @@ static const struct pg_command_kind query_kind = {
     .end = query_end,
 };
 
-ouro_future *ouro_pg_query(ouro_pg *pg, const char *sql, const ouro_pg_value *params, size_t count,
-                           const ouro_pg_query_options *opts)
+static const ouro_pg_query_options no_options;
+
+static void fill(struct query *q, const char *sql, const ouro_pg_value *params, size_t count,
+                 const ouro_pg_query_options *opts)
 {
-    static const ouro_pg_query_options defaults;
-    struct pg_complaint complaint;
-    ouro_future *f;
-    if (!opts)
-        opts = &defaults;
-    int64_t size = ouro__pg_statement_size(sql, params, count, &complaint);
-    if (size < 0)
-        return ouro__pg_complain(pg, size, &complaint, opts->error);
-    struct query *q = ouro__pg_command_new(pg, sizeof(*q) + (size_t)size, &query_kind, &f);
-    if (!q)
-        return f;
     *q = (struct query){
         .c = q->c,
         .binary = opts->binary,
@@ -212,8 +203,42 @@ ouro_future *ouro_pg_query(ouro_pg *pg, const char *sql, const ouro_pg_value *pa
     };
     q->c.error = opts->error;
     ouro__pg_statement_fill(sql, params, count, q->place, &q->statement);
+}
+
+ouro_future *ouro_pg_query(ouro_pg *pg, const char *sql, const ouro_pg_value *params, size_t count,
+                           const ouro_pg_query_options *opts)
+{
+    struct pg_complaint complaint;
+    ouro_future *f;
+    if (!opts)
+        opts = &no_options;
+    int64_t size = ouro__pg_statement_size(sql, params, count, &complaint);
+    if (size < 0)
+        return ouro__pg_complain(pg, size, &complaint, opts->error);
+    struct query *q = ouro__pg_command_new(pg, sizeof(*q) + (size_t)size, &query_kind, &f);
+    if (!q)
+        return f;
+    fill(q, sql, params, count, opts);
     ouro__pg_command_queue(&q->c);
     return f;
+}
+
+struct pg_command *ouro__pg_query_loose(const char *sql, const ouro_pg_value *params, size_t count,
+                                        const ouro_pg_query_options *opts, ouro_future **ret)
+{
+    struct pg_complaint complaint;
+    if (!opts)
+        opts = &no_options;
+    int64_t size = ouro__pg_statement_size(sql, params, count, &complaint);
+    if (size < 0) {
+        *ret = ouro__pg_complain_loosely(size, &complaint, opts->error);
+        return NULL;
+    }
+    struct query *q = ouro__pg_command_loose(sizeof(*q) + (size_t)size, &query_kind, ret);
+    if (!q)
+        return NULL;
+    fill(q, sql, params, count, opts);
+    return &q->c;
 }
 
 /* ---- Scripts --------------------------------------------------------------------------------- */

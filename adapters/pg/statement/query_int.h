@@ -13,4 +13,12 @@ void ouro__pg_command_hand_over(struct pg_command *c, PGresult *got);
 ouro_future *ouro__pg_complain(ouro_pg *pg, int64_t rc, const struct pg_complaint *complaint,
                                ouro_pg_error *error);
 
+/* The same of one without a handle. */
+ouro_future *ouro__pg_complain_loosely(int64_t rc, const struct pg_complaint *complaint,
+                                       ouro_pg_error *error);
+
+/* What ouro_pg_query() does, without a connection: see ouro__pg_command_loose(). */
+struct pg_command *ouro__pg_query_loose(const char *sql, const ouro_pg_value *params, size_t count,
+                                        const ouro_pg_query_options *opts, ouro_future **ret);
+
 #endif

@@ -10,6 +10,8 @@
  */
 #include "buffer_ring.h"
 
+#include "memcheck.h"
+
 #include <string.h>
 #include <unistd.h>
 
@@ -35,6 +37,7 @@ static int allocate(struct ouro__buffer_ring *ring)
     ring->ring = align_up(ring->block, page);
     ring->memory = align_up((unsigned char *)ring->ring + entries, CACHE_LINE);
     memset(ring->ring, 0, entries);
+    ouro__memory_is_written(ring->memory, ring->count * ring->size);
     return 0;
 }
 

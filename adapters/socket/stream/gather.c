@@ -121,6 +121,13 @@ static bool gather(ouro_stream *s, struct ouro__pieces *p)
 
 void ouro__prepare_send(ouro_stream *s)
 {
+    struct ouro__write *only = ouro__only_write(s);
+    if (only) {
+        const struct iovec piece = ouro__only_piece(only);
+        only->flying = true;
+        prepare_one(s, &s->out.op.sqe, &piece);
+        return;
+    }
     struct iovec parts[OURO__GATHER];
     struct ouro__pieces p = {.parts = parts, .max = OURO__GATHER, .room = OURO__SEND_MAX};
     ouro__collect(&s->out, &p);

@@ -213,11 +213,23 @@ static bool try(ouro_stream *s, struct ouro__ask *ask, int64_t *ret_n)
     return false;
 }
 
+/* Whether it would do with any bytes, and there are none: the usual case. */
+static bool lacks_any(const ouro_stream *s, const struct ouro__ask *ask)
+{
+    if (s->in.unread || s->in.over)
+        return false;
+    return ask->how == OURO__READ_NEXT ||
+           (ask->how == OURO__READ_SOME && ask->size > 0 && ask->done == 0);
+}
+
 /* Receives once if that may help. */
 static bool advance(ouro_stream *s, struct ouro__ask *ask, int64_t *ret_n)
 {
-    if (try(s, ask, ret_n))
+    bool lacks = lacks_any(s, ask);
+    if (!lacks && try(s, ask, ret_n))
         return true;
+    if (lacks && !s->in.readable)
+        return false;
     int rc = ouro__incoming_receive(s, ask);
     *ret_n = rc;
     return rc < 0 || try(s, ask, ret_n);

@@ -295,6 +295,21 @@ void ouro__outgoing_landed(ouro_stream *s, int32_t res)
         ouro__outgoing_go_on(s);
 }
 
+/* The same in short for what is usual: all of the only write went out. */
+static bool landed_whole(ouro_stream *s, int32_t res)
+{
+    struct ouro__outgoing *out = &s->out;
+    struct ouro__write *w = ouro__only_write(s);
+    if (!w || res <= 0 || w->left != (uint32_t)res || out->gather || out->asked || out->error ||
+        out->ends)
+        return false;
+    ouro__outgoing_count(w, w->left);
+    out->queued -= w->left;
+    w->left = 0;
+    ouro__write_end(w, (int64_t)w->sent);
+    return true;
+}
+
 static void send_landed(ouro_loop *loop, struct ouro__op *op, int32_t res, uint32_t flags)
 {
     (void)loop;
@@ -302,6 +317,10 @@ static void send_landed(ouro_loop *loop, struct ouro__op *op, int32_t res, uint3
     ouro_stream *s = OURO__CONTAINER(op, ouro_stream, out.op);
     s->out.flight = NULL;
     bool room = op->sqe.opcode == IORING_OP_POLL_ADD;
+    if (!room && landed_whole(s, res)) {
+        ouro__stream_op_ended(s);
+        return;
+    }
     if (res == -EAGAIN && !s->out.asked) {
         ouro__prepare_poll_out(s); /* somebody has put it into non-blocking mode */
         if (ouro__outgoing_start(s, op) == 0)
@@ -314,17 +333,31 @@ static void send_landed(ouro_loop *loop, struct ouro__op *op, int32_t res, uint3
 
 /* ---- Without the ring ------------------------------------------------------------------------ */
 
-/* Offer the socket what is there, by a call that does not wait: what it takes need not be waited
- * for. */
-static void send_at_once(ouro_stream *s)
+/* The bytes that the socket took, or -1 and errno; 0: there is nothing that could be sent. */
+static ssize_t send_now(ouro_stream *s)
 {
+    struct ouro__write *only = ouro__only_write(s);
+    if (only && !ouro__zero_copy_waits(only)) {
+        const struct iovec piece = ouro__only_piece(only);
+        only->flying = true;
+        return send(s->fd, piece.iov_base, piece.iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
     struct iovec parts[OURO__GATHER];
     struct ouro__pieces p = {.parts = parts, .max = OURO__GATHER, .room = OURO__SEND_MAX};
     ouro__collect(&s->out, &p);
     if (p.count == 0)
-        return; /* an empty write, or one that has to fetch first */
+        return 0; /* an empty write, or one that has to fetch first */
     const struct msghdr msg = {.msg_iov = parts, .msg_iovlen = p.count};
-    ssize_t n = sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Offer the socket what is there, by a call that does not wait: what it takes need not be waited
+ * for. */
+static void send_at_once(ouro_stream *s)
+{
+    ssize_t n = send_now(s);
+    if (n == 0)
+        return;
     if (n > 0)
         tell_off(s, (uint64_t)n);
     else if (errno != EAGAIN && errno != EINTR)

@@ -68,6 +68,24 @@ static inline struct ouro__write *ouro__write_at(const struct ouro__link *link)
     return OURO__CONTAINER(link, struct ouro__write, link);
 }
 
+/* The usual case: the one write there is, of one piece, when nothing else is to be sent. NULL: there
+ * is none, more than one, or more to it. */
+static inline struct ouro__write *ouro__only_write(const ouro_stream *s)
+{
+    const struct ouro__link *all = &s->out.writes;
+    struct ouro__write *w = ouro__write_at(all->next);
+    if (all->next == all || w->link.next != all || s->out.put != s->out.put_sent)
+        return NULL;
+    return w->count == 1 && w->left > 0 && !w->fetch ? w : NULL;
+}
+
+/* What is left of it, as far as it goes into one send. */
+static inline struct iovec ouro__only_piece(const struct ouro__write *w)
+{
+    size_t size = w->left < OURO__SEND_MAX ? (size_t)w->left : OURO__SEND_MAX;
+    return (struct iovec){(char *)w->parts->iov_base + w->skip, size};
+}
+
 /* gather.c: collect pieces from the front of the line, and mark the writes that are in; take the
  * marks away. */
 void ouro__collect(struct ouro__outgoing *out, struct ouro__pieces *p);
