@@ -237,6 +237,11 @@ static void bare_send(PGconn *db, unsigned i)
     const char *values[] = {text};
     snprintf(text, sizeof text, "%u", i);
     bench_check(PQsendQueryPrepared(db, "q", 1, values, NULL, NULL, 0) ? 0 : -EIO, "libpq");
+}
+
+static void bare_ask(PGconn *db, unsigned i)
+{
+    bare_send(db, i);
     PQflush(db);
 }
 
@@ -260,7 +265,7 @@ static void bare_loop(PGconn **db, unsigned connections, int epoll, unsigned que
     struct epoll_event events[CONNS_MAX];
     unsigned sent = 0, done = 0;
     for (unsigned i = 0; i < connections; i++)
-        bare_send(db[i], sent++);
+        bare_ask(db[i], sent++);
     while (done < queries) {
         int n = epoll_wait(epoll, events, (int)connections, -1);
         for (int i = 0; i < n; i++) {
@@ -269,7 +274,7 @@ static void bare_loop(PGconn **db, unsigned connections, int epoll, unsigned que
                 continue;
             done++;
             if (sent < queries)
-                bare_send(one, sent++);
+                bare_ask(one, sent++);
         }
     }
 }

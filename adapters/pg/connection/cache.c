@@ -10,6 +10,7 @@
 
 #include <ouro/memory.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,6 +34,63 @@ static uint64_t hash_of(const char *sql, size_t size)
     return hash;
 }
 
+const char *ouro__pg_cache_name(const struct pg_prepared *p, char *buf)
+{
+    snprintf(buf, OURO__PG_STATEMENT_NAME, "ouro_%u", p->number);
+    return buf;
+}
+
+/* ---- On the server --------------------------------------------------------------------------- */
+
+struct deallocation {
+    struct pg_command c;
+    char sql[OURO__PG_STATEMENT_NAME + 16];
+};
+
+static int deallocate_send(struct pg_command *c, PGconn *db)
+{
+    const struct deallocation *q = (struct deallocation *)c;
+    return PQsendQuery(db, q->sql) ? 0 : ouro__pg_command_refused(c);
+}
+
+/* That there is no such statement is as good. */
+static void deallocate_result(struct pg_command *c, PGresult *r)
+{
+    const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+    if (state && strcmp(state, "26000") == 0)
+        PQclear(r);
+    else
+        ouro__pg_command_check(c, r);
+}
+
+static void deallocate_end(struct pg_command *c, int64_t rc, const char *why)
+{
+    (void)c; /* nobody waits for it */
+    (void)rc;
+    (void)why;
+}
+
+static const struct pg_command_kind deallocate_kind = {
+    .name = "DEALLOCATE",
+    .send = deallocate_send,
+    .result = deallocate_result,
+    .end = deallocate_end,
+};
+
+/* Have the server forget it, before the next statement is sent. 0 or -ENOMEM. */
+static int deallocate(struct pg_session *s, const struct pg_prepared *p)
+{
+    char name[OURO__PG_STATEMENT_NAME];
+    struct deallocation *q = ouro__pg_command_own(s, sizeof(*q), &deallocate_kind);
+    if (!q)
+        return -ENOMEM;
+    snprintf(q->sql, sizeof q->sql, "DEALLOCATE %s", ouro__pg_cache_name(p, name));
+    ouro__pg_command_queue(&q->c);
+    return 0;
+}
+
+/* ---- Entries --------------------------------------------------------------------------------- */
+
 static struct pg_prepared **place_of(struct pg_cache *cache, const struct pg_prepared *p)
 {
     struct pg_prepared **place = &cache->buckets[p->hash % BUCKETS];
@@ -48,12 +106,6 @@ static void take_out(struct pg_cache *cache, struct pg_prepared *p)
     cache->count--;
 }
 
-const char *ouro__pg_cache_name(const struct pg_prepared *p, char *buf)
-{
-    snprintf(buf, OURO__PG_STATEMENT_NAME, "ouro_%u", p->number);
-    return buf;
-}
-
 void ouro__pg_cache_forget(struct pg_session *s, struct pg_prepared *p)
 {
     s->stats.known -= p->prepared;
@@ -62,31 +114,37 @@ void ouro__pg_cache_forget(struct pg_session *s, struct pg_prepared *p)
 
 void ouro__pg_cache_renew(struct pg_session *s, struct pg_prepared *p)
 {
-    char sql[OURO__PG_STATEMENT_NAME + 16], name[OURO__PG_STATEMENT_NAME];
-    snprintf(sql, sizeof sql, "DEALLOCATE %s", ouro__pg_cache_name(p, name));
-    ouro__pg_simple_own(s, sql); /* if that fails, the session keeps what nobody asks for */
     ouro__pg_cache_forget(s, p);
     p->number = s->cache->next_number++;
+}
+
+void ouro__pg_cache_replace(struct pg_session *s, struct pg_prepared *p)
+{
+    deallocate(s, p); /* if that fails, the session keeps what nobody asks for */
+    ouro__pg_cache_renew(s, p);
+}
+
+/* The entry that goes. In a transaction none does that the server has: if somebody else had
+ * deallocated it, the transaction would fail for that; and if it has failed, it could not go. */
+static struct pg_prepared *least_used(const struct pg_session *s)
+{
+    bool idle = PQtransactionStatus(s->db) == PQTRANS_IDLE;
+    struct pg_prepared *p = TAILQ_FIRST(&s->cache->used);
+    while (p && (p->busy || (p->prepared && !idle)))
+        p = TAILQ_NEXT(p, used);
+    return p;
 }
 
 /* Make room for one more. False: there is none. */
 static bool make_room(struct pg_session *s, size_t most)
 {
-    char sql[OURO__PG_STATEMENT_NAME + 16], name[OURO__PG_STATEMENT_NAME];
     struct pg_cache *cache = s->cache;
     if (cache->count < most)
         return true;
-    struct pg_prepared *p = TAILQ_FIRST(&cache->used);
-    while (p && p->busy)
-        p = TAILQ_NEXT(p, used);
-    if (!p)
+    struct pg_prepared *p = least_used(s);
+    if (!p || (p->prepared && deallocate(s, p) < 0))
         return false;
-    if (p->prepared) {
-        snprintf(sql, sizeof sql, "DEALLOCATE %s", ouro__pg_cache_name(p, name));
-        if (ouro__pg_simple_own(s, sql) < 0)
-            return false;
-        ouro__pg_cache_forget(s, p);
-    }
+    ouro__pg_cache_forget(s, p);
     take_out(cache, p);
     ouro_memory_release(p);
     return true;

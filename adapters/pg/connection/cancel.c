@@ -53,6 +53,14 @@ static void settle_down(struct pg_session *s)
     s->cancel.limit = ouro_call_unref(s->cancel.limit);
 }
 
+static int start_job(struct pg_session *s);
+
+/* Whether one request was not enough for what runs. */
+static bool goes_on(const struct pg_session *s)
+{
+    return s->current && s->current->stubborn && s->current->cancelled;
+}
+
 static void asked(ouro_future *job, void *arg)
 {
     struct pg_session *s = arg;
@@ -60,7 +68,9 @@ static void asked(ouro_future *job, void *arg)
     s->cancel.job = ouro_unref(s->cancel.job);
     s->cancel.thread = ouro_pool_free(s->cancel.thread);
     if (!ouro__pg_session_over(s)) {
-        if (!s->cancel.lingers)
+        if (goes_on(s))
+            start_job(s); /* if that fails, too, the limit is what is left */
+        else if (!s->cancel.lingers)
             settle_down(s);
         ouro__pg_session_pump(s);
     }
@@ -71,6 +81,7 @@ static void asked(ouro_future *job, void *arg)
 static void forget_job(struct pg_session *s)
 {
     ouro_cancel(s->cancel.job);
+    ouro_future_result(s->cancel.job); /* if it had failed, nobody else reads that */
     s->cancel.job = ouro_unref(s->cancel.job);
     s->cancel.thread = ouro_pool_free(s->cancel.thread);
 }
@@ -183,6 +194,8 @@ static void fence_end(struct pg_command *c, int64_t rc, const char *why)
     (void)why;
     if (c->code == 0)
         c->session->cancel.lingers = false; /* it passed: so nothing was on its way */
+    else if (c->code == -ENOMEM)
+        ouro__pg_session_lose(c->session, c->code, "a statement could not be cancelled");
 }
 
 static const struct pg_command_kind fence_kind = {

@@ -18,18 +18,24 @@
 
 /* ---- Cancelling ------------------------------------------------------------------------------ */
 
+void ouro__pg_command_cancel(struct pg_command *c)
+{
+    if (!c->running) {
+        ouro__pg_command_drop(c, -ECANCELED, NULL);
+        return;
+    }
+    c->cancelled = true;
+    ouro__pg_cancel_begin(c->session);
+}
+
 static ouro_cancel_answer asked_to_stop(ouro_promise *p, void *arg)
 {
     struct pg_command *c = arg;
     (void)p;
-    if (c->kind->cancel) {
+    if (c->kind->cancel)
         c->kind->cancel(c);
-    } else if (!c->running) {
-        ouro__pg_command_drop(c, -ECANCELED, NULL);
-    } else {
-        c->cancelled = true;
-        ouro__pg_cancel_begin(c->session);
-    }
+    else
+        ouro__pg_command_cancel(c);
     return OURO_LATER; /* what it comes to is said by its end() */
 }
 
@@ -147,7 +153,10 @@ void ouro__pg_command_queue(struct pg_command *c)
     struct pg_session *s = c->session;
     TAILQ_INSERT_TAIL(c->handle ? &c->handle->line : &s->own, c, link);
     s->stats.waiting++;
-    ouro__pg_session_pump(s);
+    if (ouro__pg_session_over(s) && !s->pumping) /* nobody comes by any more */
+        ouro__pg_command_drop(c, s->lost ? s->lost : -EBADF, NULL);
+    else
+        ouro__pg_session_pump(s);
 }
 
 /* ---- Failures -------------------------------------------------------------------------------- */
@@ -194,24 +203,33 @@ int ouro__pg_command_refused(struct pg_command *c)
     return PQstatus(c->session->db) == CONNECTION_BAD ? -ECONNRESET : -ENOMEM;
 }
 
+int64_t ouro__pg_command_outcome(struct pg_command *c, int64_t rc, const char *why, char *text,
+                                 size_t size)
+{
+    *text = '\0';
+    if (c->cancelled && (rc < 0 || c->code == -OURO_ESQL_QUERY_CANCELED))
+        return -ECANCELED;
+    if (rc == 0) {
+        ouro__pg_error_print(&c->session->error, text, size);
+        return c->code;
+    }
+    if (c->error && rc != -ECANCELED)
+        describe(c->error, rc, why);
+    if (why)
+        snprintf(text, size, "%s", why);
+    return rc;
+}
+
 void ouro__pg_command_settle(struct pg_command *c, int64_t rc, const char *why)
 {
     char text[1024];
     if (!c->promise)
         return;
-    if (c->cancelled && (rc < 0 || c->code == -OURO_ESQL_QUERY_CANCELED)) {
-        ouro_promise_fail(c->promise, -ECANCELED);
-    } else if (rc < 0) {
-        if (c->error && rc != -ECANCELED)
-            describe(c->error, rc, why);
-        if (why)
-            ouro_promise_fail_with(c->promise, rc, "%s", why);
-        else
-            ouro_promise_fail(c->promise, rc);
-    } else {
-        ouro__pg_error_print(&c->session->error, text, sizeof text);
-        ouro_promise_fail_with(c->promise, c->code, "%s", text);
-    }
+    int64_t code = ouro__pg_command_outcome(c, rc, why, text, sizeof text);
+    if (*text)
+        ouro_promise_fail_with(c->promise, code, "%s", text);
+    else
+        ouro_promise_fail(c->promise, code);
 }
 
 ouro_future *ouro__pg_complain(ouro_pg *pg, int64_t rc, const struct pg_complaint *complaint,

@@ -18,6 +18,7 @@
 #include <ouro/resolve.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,9 +40,10 @@ struct connecting {
     ouro_pg_options opts;
     struct pg_places places;
     struct lookup *lookups;
-    ouro_result *found; /* what they came to */
-    size_t asked;       /* how many there are */
-    size_t awaited;     /* of them, that are waited for */
+    ouro_result *found;        /* what they came to */
+    size_t asked;              /* how many there are */
+    size_t awaited;            /* of them, that are waited for */
+    struct pg_notices notices; /* of the server, before there is a session */
     PGconn *db;
     struct pg_wait wait;
     ouro_call *limit; /* for the address that is being tried */
@@ -71,6 +73,7 @@ static void destroy(struct connecting *c)
         ouro_addresses_free(c->found[i].ptr);
     ouro_memory_release(c->found);
     ouro_memory_release(c->lookups);
+    ouro__pg_notices_drop(&c->notices);
     ouro_memory_release(c);
 }
 
@@ -85,12 +88,12 @@ static void fail(struct connecting *c, int64_t code, const char *text)
     destroy(c);
 }
 
-/* What libpq has to say. */
-static void fail_as_libpq(struct connecting *c)
+/* What libpq has to say; with @otherwise, if it is none of the reasons that are known. */
+static void fail_as_libpq(struct connecting *c, int64_t otherwise)
 {
     char text[1024];
     int64_t code = ouro__pg_connect_error(PQerrorMessage(c->db), text, sizeof text);
-    fail(c, code, text);
+    fail(c, code == -OURO_ENOSESSION ? otherwise : code, text);
 }
 
 static void free_handle(void *pg)
@@ -102,8 +105,8 @@ const char *ouro__pg_limit_sql(ouro_ns limit, char *buf, size_t size)
 {
     if (!limit || limit == OURO_FOREVER)
         return NULL;
-    snprintf(buf, size, "SET statement_timeout = %llu",
-             (unsigned long long)(limit / OURO_MS(1) + (limit % OURO_MS(1) != 0)));
+    uint64_t ms = limit / OURO_MS(1) + (limit % OURO_MS(1) != 0);
+    snprintf(buf, size, "SET statement_timeout = %d", ms < INT_MAX ? (int)ms : INT_MAX);
     return buf;
 }
 
@@ -127,15 +130,17 @@ static void succeed(struct connecting *c)
         return;
     }
     c->db = NULL;
-    rc = limit_statements(pg, c->opts.statement_limit);
-    if (rc == 0)
+    ouro__pg_notices_adopt(pg->session, &c->notices);
+    int64_t lost = pg->session->lost; /* no memory to wait for it with */
+    if (lost == 0)
+        lost = limit_statements(pg, c->opts.statement_limit);
+    if (lost == 0) {
         ouro_promise_resolve(c->promise, (ouro_result){0, pg}, free_handle);
-    else
-        ouro_pg_free(pg);
-    if (rc == 0)
         destroy(c);
-    else
-        fail(c, rc, NULL);
+    } else {
+        ouro_pg_free(pg);
+        fail(c, lost, NULL);
+    }
 }
 
 /* ---- One address after the other ------------------------------------------------------------- */
@@ -188,8 +193,9 @@ static void start(struct connecting *c, size_t first)
         return;
     }
     PQsetErrorVerbosity(c->db, PQERRORS_VERBOSE); /* the only way to have the SQLSTATE */
+    ouro__pg_notices_collect(&c->notices, c->db);
     if (PQstatus(c->db) == CONNECTION_BAD)
-        fail_as_libpq(c);
+        fail_as_libpq(c, -EINVAL); /* it has not even begun: a value makes no sense */
     else
         wait_for(c, POLLOUT); /* as libpq wants it before its first step */
 }
@@ -207,7 +213,7 @@ static void take_step(struct connecting *c)
         succeed(c);
         break;
     default:
-        fail_as_libpq(c);
+        fail_as_libpq(c, -OURO_ENOSESSION);
     }
 }
 
@@ -289,7 +295,6 @@ static int ask_for_names(struct connecting *c)
     if (!c->lookups || !c->found)
         return -ENOMEM;
     c->asked = n;
-    memset(c->found, 0, n * sizeof(*c->found));
     for (size_t i = 0; i < n; i++)
         ask_for_name(c, i);
     return c->awaited ? 0 : -ENOMEM;
@@ -338,6 +343,7 @@ ouro_future *ouro_pg_connect(const char *conninfo, const ouro_pg_options *opts)
     if (!c)
         return ouro_ready(-ENOMEM);
     *c = (struct connecting){.opts = *opts, .wait = {.ready = socket_ready, .arg = c}};
+    STAILQ_INIT(&c->notices.line);
     int rc = ouro_promise_new(&c->promise, &f);
     if (rc < 0) {
         ouro_memory_release(c);

@@ -18,8 +18,10 @@
 #include "result_int.h"
 
 /* What connect(2), send(2) and recv(2) fail with when somebody is not there. */
-static const int likely[] = {ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH,  ENOENT,
-                             ECONNRESET,   EACCES,    EPIPE,        EADDRNOTAVAIL};
+static const int likely[] = {ECONNREFUSED, ETIMEDOUT,    EHOSTUNREACH, ENETUNREACH,   ENOENT,
+                             ECONNRESET,   EACCES,       EPIPE,        EADDRNOTAVAIL, EMFILE,
+                             ENFILE,       EAFNOSUPPORT, ENETDOWN,     EHOSTDOWN,     EPERM,
+                             ENOBUFS,      ENOMEM};
 
 /* Whether @text begins with a SQLSTATE and a colon. */
 static int is_sqlstate(const char *text)

@@ -26,6 +26,7 @@ struct pg_places {
     struct pg_place *items;
     size_t count;
     ouro_ns limit; /* connect_timeout; 0: none */
+    int encoded;   /* not 0: client_encoding is said */
 };
 
 /* Read @conninfo. 0, -EINVAL and @text says why, -ENOMEM. */

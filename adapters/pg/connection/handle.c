@@ -24,15 +24,28 @@ struct pg_closer {
 
 /* ---- Inside ---------------------------------------------------------------------------------- */
 
+/* In the child of a fork the session is the parent's. */
+static bool is_parents(const struct pg_session *s)
+{
+    return s->pid != getpid();
+}
+
+/* 0 where @s may be used: -ECHILD, -EXDEV. */
+static int check_place(const struct pg_session *s)
+{
+    if (is_parents(s))
+        return -ECHILD;
+    return s->loop == ouro_loop_current() ? 0 : -EXDEV;
+}
+
 int ouro__pg_check(const ouro_pg *h)
 {
     if (!h)
         return -EINVAL;
     if (!h->session)
         return -EBADF;
-    if (h->session->loop != ouro_loop_current())
-        return -EXDEV;
-    return h->session->closing ? -EBADF : 0;
+    int rc = check_place(h->session);
+    return rc == 0 && h->session->closing ? -EBADF : rc;
 }
 
 ouro_pg *ouro__pg_handle_new(struct pg_session *s, ouro_pg *outer)
@@ -66,10 +79,11 @@ void ouro__pg_handle_let_go(ouro_pg *h)
 static void disown_current(struct pg_session *s)
 {
     struct pg_command *c = s->current;
-    if (c->promise) {
+    if (c->kind->disown)
+        c->kind->disown(c);
+    if (c->promise)
         ouro_promise_fail(c->promise, -EBADF);
-        ouro_promise_free(c->promise);
-    }
+    ouro_promise_free(c->promise);
     c->promise = NULL;
     c->handle = NULL;
     c->error = NULL;
@@ -95,11 +109,12 @@ void ouro__pg_handle_clear(ouro_pg *h)
 void ouro__pg_handle_pop(ouro_pg *tx)
 {
     struct pg_session *s = tx->session;
-    ouro_pg *outer = tx->outer;
-    while (s->top != outer) {
-        ouro_pg *inner = s->top;
-        s->top = inner->outer;
-        ouro__pg_handle_detach(inner);
+    ouro_pg *end = tx->outer, *h = s->top;
+    s->top = end; /* at once: what follows may break the session off, and all that is on it */
+    while (h != end) {
+        ouro_pg *outer = h->outer;
+        ouro__pg_handle_detach(h);
+        h = outer;
     }
 }
 
@@ -110,8 +125,7 @@ void ouro__pg_handle_detach(ouro_pg *h)
         return;
     h->session = NULL; /* so that nothing of what follows comes here again */
     ouro__pg_handle_hold(h);
-    if (!ouro__pg_session_over(s))
-        clear(s, h);
+    clear(s, h);
     ouro__pg_transaction_forget_task(h);
     ouro__pg_handle_let_go(h);
     ouro__pg_session_unref(s);
@@ -171,13 +185,9 @@ static void close_base(ouro_pg *base)
 
 ouro_future *ouro_pg_close(ouro_pg *pg)
 {
-    int rc = pg ? 0 : -EINVAL;
-    if (rc == 0 && pg->session && pg->session->loop != ouro_loop_current())
-        rc = -EXDEV;
-    if (rc < 0)
+    int rc = !pg ? -EINVAL : pg->session ? check_place(pg->session) : 0;
+    if (rc < 0 || !pg->session)
         return ouro_ready(rc);
-    if (!pg->session)
-        return ouro_ready(0);
     if (pg->lease) {
         ouro__pg_lease_end(pg);
         return ouro_ready(0);
@@ -188,15 +198,9 @@ ouro_future *ouro_pg_close(ouro_pg *pg)
     return ouro__pg_session_closed(pg->session);
 }
 
-/* In the child of a fork the session is the parent's: only what is the child's own is let go. */
-static bool is_parents(const ouro_pg *pg)
-{
-    return pg->session && pg->session->pid != getpid();
-}
-
 ouro_pg *ouro_pg_free(ouro_pg *pg)
 {
-    if (!pg || is_parents(pg))
+    if (!pg || (pg->session && is_parents(pg->session)))
         return NULL;
     if (pg->lease) {
         ouro__pg_lease_free(pg);
@@ -249,7 +253,7 @@ int64_t ouro_pg_backend(const ouro_pg *pg)
 
 const char *ouro_pg_parameter(const ouro_pg *pg, const char *name)
 {
-    if (!name || ouro__pg_check(pg) < 0 || !pg->session->db)
+    if (!name || ouro__pg_check(pg) < 0 || pg->session->lost)
         return NULL;
     return PQparameterStatus(pg->session->db, name);
 }

@@ -37,14 +37,20 @@ static void tell(void *arg)
     ouro__pg_session_unref(s);
 }
 
-static void keep(struct pg_session *s, const ouro_pg_error *what)
+static void keep(struct pg_notices *kept, const ouro_pg_error *what)
 {
     struct pg_notice *n = ouro_memory_alloc(sizeof(*n));
     if (!n)
         return;
     n->what = *what;
-    STAILQ_INSERT_TAIL(&s->notices.line, n, next);
-    if (!s->notices.call && ouro_call_soon(tell, s, NULL, &s->notices.call) == 0)
+    STAILQ_INSERT_TAIL(&kept->line, n, next);
+}
+
+static void tell_soon(struct pg_session *s)
+{
+    if (STAILQ_EMPTY(&s->notices.line) || s->notices.call)
+        return;
+    if (ouro_call_soon(tell, s, NULL, &s->notices.call) == 0)
         ouro__pg_session_ref(s);
 }
 
@@ -59,7 +65,8 @@ static void receive(void *arg, const PGresult *r)
         what.code = s->fatal = ouro__pg_code(what.sqlstate);
         s->error = what;
     } else if (s->opts.on_notice) {
-        keep(s, &what);
+        keep(&s->notices, &what);
+        tell_soon(s);
     }
 }
 
@@ -69,13 +76,41 @@ void ouro__pg_notices_begin(struct pg_session *s)
     PQsetNoticeReceiver(s->db, receive, s);
 }
 
-void ouro__pg_notices_end(struct pg_session *s)
+void ouro__pg_notices_drop(struct pg_notices *kept)
 {
     struct pg_notice *n;
-    while ((n = STAILQ_FIRST(&s->notices.line))) {
-        STAILQ_REMOVE_HEAD(&s->notices.line, next);
+    while ((n = STAILQ_FIRST(&kept->line))) {
+        STAILQ_REMOVE_HEAD(&kept->line, next);
         ouro_memory_release(n);
     }
+}
+
+static void collect(void *arg, const PGresult *r)
+{
+    struct pg_notices *early = arg;
+    ouro_pg_error what;
+    ouro__pg_error_fill(&what, r, 0);
+    early->count++;
+    keep(early, &what);
+}
+
+void ouro__pg_notices_collect(struct pg_notices *early, PGconn *db)
+{
+    PQsetNoticeReceiver(db, collect, early);
+}
+
+void ouro__pg_notices_adopt(struct pg_session *s, struct pg_notices *early)
+{
+    s->stats.notices += early->count;
+    if (ouro__pg_session_over(s) || !s->opts.on_notice)
+        return;
+    STAILQ_CONCAT(&s->notices.line, &early->line);
+    tell_soon(s);
+}
+
+void ouro__pg_notices_end(struct pg_session *s)
+{
+    ouro__pg_notices_drop(&s->notices);
     if (!s->notices.call)
         return;
     if (ouro_call_cancel(s->notices.call) == 1)

@@ -15,6 +15,7 @@
 #include <ouro/resolve.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,8 +87,21 @@ static int read_lists(struct pg_places *p, const PQconninfoOption *options)
         place->unknown = has_to_be_asked_for(place);
     }
     p->count = n;
-    /* libpq takes 1 for 2, and less than that for no limit. */
-    long limit = strtol(option(options, "connect_timeout"), NULL, 10);
+    p->encoded = *option(options, "client_encoding") != '\0';
+    return 0;
+}
+
+/* libpq takes 1 for 2, and less than that for no limit; it reads none of it unless it waits. */
+static int read_limit(struct pg_places *p, const char *value, char *text, size_t size)
+{
+    char *end;
+    errno = 0;
+    long limit = strtol(value, &end, 10);
+    end += strspn(end, " \t\n\r\f\v");
+    if (*end || errno || limit > INT_MAX || limit < INT_MIN) {
+        snprintf(text, size, "invalid connect_timeout: \"%s\"", value);
+        return -EINVAL;
+    }
     p->limit = limit <= 0 ? 0 : OURO_SEC(limit < 2 ? 2 : limit);
     return 0;
 }
@@ -105,12 +119,25 @@ static int probe(struct pg_places *p, char *text, size_t size)
     if (strstr(PQerrorMessage(db), "sslmode") && strstr(PQerrorMessage(db), NO_SUCH_MODE)) {
         options = PQconninfo(db);
         rc = options ? read_lists(p, options) : -ENOMEM;
+        if (rc == 0)
+            rc = read_limit(p, option(options, "connect_timeout"), text, size);
     } else {
         ouro__pg_connect_error(PQerrorMessage(db), text, size);
     }
     PQconninfoFree(options);
     PQfinish(db);
     return rc;
+}
+
+/* What libpq quotes of a conninfo may be a password, or a piece of one. */
+static void hide_secrets(const char *conninfo, char *text)
+{
+    bool uri = strncmp(conninfo, "postgresql://", 13) == 0 ||
+               strncmp(conninfo, "postgres://", 11) == 0;
+    char *first = strchr(text, '"'), *last = strrchr(text, '"');
+    if (last != first && (strstr(conninfo, "password") || (uri && strchr(conninfo, '@'))))
+        memmove(first + 1 + sprintf(first + 1, "%.*s", (int)(last - first - 1), "..."), last,
+                strlen(last) + 1);
 }
 
 int ouro__pg_places_init(struct pg_places *p, const char *conninfo, char *text, size_t size)
@@ -120,6 +147,7 @@ int ouro__pg_places_init(struct pg_places *p, const char *conninfo, char *text, 
     PQconninfoOption *options = PQconninfoParse(conninfo, &error);
     if (!options) {
         ouro__pg_connect_error(error ? error : "no memory", text, size);
+        hide_secrets(conninfo, text);
         int rc = error ? -EINVAL : -ENOMEM;
         PQfreemem(error);
         return rc;
@@ -185,8 +213,9 @@ static size_t count_found(const struct pg_places *p, const ouro_result *found)
 static int64_t nobody_found(const struct pg_places *p, const ouro_result *found, char *text,
                             size_t size)
 {
-    snprintf(text, size, "%s: %s", ouro__pg_places_name(p, 0), ouro_strerror(found[0].n));
-    return found[0].n;
+    int64_t rc = found[0].n;
+    snprintf(text, size, "%s: %s", ouro__pg_places_name(p, 0), ouro_strerror(rc));
+    return rc;
 }
 
 int64_t ouro__pg_places_resolve(struct pg_places *p, const ouro_result *found, char *text,
@@ -241,9 +270,10 @@ PGconn *ouro__pg_places_start(const struct pg_places *p, size_t first)
 {
     char *lists[LISTS] = {join(p, first, HOSTS), join(p, first, ADDRS), join(p, first, PORTS)};
     const char *keywords[] = {
-        "client_encoding", "fallback_application_name", "dbname", "host", "hostaddr", "port", NULL};
-    const char *values[] = {"UTF8",       "ouro",       p->conninfo, lists[HOSTS],
-                            lists[ADDRS], lists[PORTS], NULL};
+        "fallback_application_name",           "dbname", "host", "hostaddr", "port",
+        p->encoded ? NULL : "client_encoding", NULL};
+    const char *values[] = {"ouro",       p->conninfo, lists[HOSTS], lists[ADDRS],
+                            lists[PORTS], "UTF8",      NULL};
     PGconn *db = NULL;
     if (lists[HOSTS] && lists[ADDRS] && lists[PORTS]) {
         /* An empty list is none: a list of nothing but empty entries is one too many. */

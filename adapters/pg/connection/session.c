@@ -23,8 +23,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Results that are handed on in one go, before others have their turn. */
-#define RESULTS_A_TURN 512
+/* Pieces that are moved in one go, results for the most part, before others have their turn. */
+#define PIECES_A_TURN 512
+
+/* What a pump may do yet. */
+struct turn {
+    unsigned left; /* pieces */
+    bool full;     /* libpq has enough to send */
+};
 
 /* ---- References ------------------------------------------------------------------------------ */
 
@@ -137,10 +143,11 @@ static void lose_bad(struct pg_session *s)
 static void end_current(struct pg_session *s)
 {
     struct pg_command *c = s->current;
-    int64_t code = c->code;
+    /* Of one that was cancelled again and again, who knows which request has hit it. */
+    int64_t code = c->stubborn ? 0 : c->code;
     s->current = NULL;
     c->running = false;
-    s->stats.errors += code != 0;
+    s->stats.errors += c->code != 0;
     ouro__pg_command_break(c, 0, NULL);
     if (PQstatus(s->db) == CONNECTION_BAD)
         lose_bad(s);
@@ -216,20 +223,36 @@ static void pause_pump(struct pg_session *s)
         ouro__pg_session_lose(s, -ENOMEM, NULL);
 }
 
-/* Bring the current command forward. False: that takes the socket, or others' turns. */
-static bool bring_forward(struct pg_session *s, unsigned *left)
+static bool spend(struct pg_session *s, struct turn *turn)
 {
-    struct pg_command *c = s->current;
-    if (c->held)
-        return false;
-    if (c->copying)
-        return c->kind->copy(c, s->db);
-    if (PQisBusy(s->db))
-        return false;
-    if ((*left)-- == 0) {
+    if (turn->left == 0) {
         pause_pump(s);
         return false;
     }
+    turn->left--;
+    return true;
+}
+
+/* Bring the current command forward. False: that takes the socket, or others' turns. */
+static bool bring_forward(struct pg_session *s, struct turn *turn)
+{
+    struct pg_command *c = s->current;
+    while (c->feeding && !turn->full) {
+        if (!spend(s, turn))
+            return false;
+        turn->full = !c->kind->feed(c, s->db);
+    }
+    if (c->held)
+        return false;
+    if (c->copying)
+        return spend(s, turn) && c->kind->copy(c, s->db);
+    if (PQisBusy(s->db)) {
+        if (c->kind->drained)
+            c->kind->drained(c);
+        return false;
+    }
+    if (!spend(s, turn))
+        return false;
     PGresult *r = PQgetResult(s->db);
     if (r)
         c->kind->result(c, r);
@@ -255,11 +278,14 @@ static void wait_for(struct pg_session *s, struct pg_wait *w, unsigned events)
 }
 
 /* What cannot be sent now waits for room; while it does, what comes is read all the same, since the
- * server may wait for us to read. */
+ * server may wait for us to read. But a pump that has paused has read enough. */
 static void wait_for_socket(struct pg_session *s)
 {
     bool all_sent = PQflush(s->db) != 1; /* an error shows again when we read, and then with why */
-    if (!(s->current && s->current->held))
+    bool held = s->current && s->current->held;
+    if (all_sent && s->current && s->current->feeding)
+        pause_pump(s);
+    if (!held && !s->again && !ouro__pg_session_over(s))
         wait_for(s, &s->in, POLLIN);
     if (!all_sent && !ouro__pg_session_over(s))
         wait_for(s, &s->out, POLLOUT);
@@ -276,10 +302,10 @@ void ouro__pg_session_pump(struct pg_session *s)
     if (s->pumping || ouro__pg_session_over(s))
         return;
     ouro__pg_session_ref(s);
-    unsigned left = RESULTS_A_TURN;
+    struct turn turn = {.left = PIECES_A_TURN};
     s->pumping = true;
     while (!ouro__pg_session_over(s) && (s->current || begin_next(s)) &&
-           !ouro__pg_session_over(s) && (!s->current || bring_forward(s, &left)))
+           !ouro__pg_session_over(s) && (!s->current || bring_forward(s, &turn)))
         continue;
     s->pumping = false;
     if (ouro__pg_session_over(s))
@@ -304,7 +330,10 @@ static void read_last_words(struct pg_session *s)
 
 static void read_input(struct pg_session *s)
 {
+    struct pg_command *c = s->current;
     ouro__pg_session_ref(s);
+    if (c && c->copying && c->kind->look)
+        c->kind->look(c, s->db);
     bool good = PQconsumeInput(s->db);
     PQisBusy(s->db); /* has it look at what came, although nothing may run */
     ouro__pg_notifications_take(s);

@@ -58,9 +58,20 @@ struct pg_command_kind {
     /* libpq has no more results of this step. NULL: that is always the end. */
     enum pg_next (*done)(struct pg_command *c);
 
-    /* While `copying` is set, in place of results: move what can be moved. True: go on with
-     * results, or call it again; false: wait for the socket. */
+    /* While `feeding` is set: hand libpq more of what is to be sent. True: there may be room for
+     * another piece; false: it has to be rid of that first. */
+    bool (*feed)(struct pg_command *c, PGconn *db);
+
+    /* While `copying` is set, in place of results: move a piece. True: go on with results, or call
+     * it again; false: wait for the socket. */
     bool (*copy)(struct pg_command *c, PGconn *db);
+
+    /* The socket has something while it is `copying`, and libpq has not read it. NULL: never
+     * mind. */
+    void (*look)(struct pg_command *c, PGconn *db);
+
+    /* All that has come was handed over, and there will be more. NULL: never mind. */
+    void (*drained)(struct pg_command *c);
 
     /* It is over. 0: the server has answered, and ouro__pg_command_code() is what it said. < 0: it
      * was broken off, and @why may say more. Settles the promise; the caller frees @c. */
@@ -68,6 +79,10 @@ struct pg_command_kind {
 
     /* Its promise is asked to stop. NULL: out of the line, or cancelled on the server. */
     void (*cancel)(struct pg_command *c);
+
+    /* Its handle is given up while it runs; its promise is failed next. It goes on for nobody, and
+     * may not touch what is its user's any more. NULL: it has nothing of the kind. */
+    void (*disown)(struct pg_command *c);
 };
 
 struct pg_command {
@@ -81,7 +96,9 @@ struct pg_command {
     bool running;          /* it is session->current */
     bool cancelled;        /* on the server, or that is being tried */
     bool held;             /* nobody wants more of it now: nothing is read */
+    bool feeding;          /* see feed() */
     bool copying;          /* see copy() */
+    bool stubborn;         /* a cancel stops a part of it alone: it is cancelled until it ends */
     bool embedded;         /* in something else, and not to be freed */
 };
 
@@ -115,6 +132,7 @@ struct pg_cancel {
 struct pg_notices {
     STAILQ_HEAD(, pg_notice) line;
     ouro_call *call; /* that tells */
+    uint64_t count;  /* of those before there was a session */
 };
 
 /* Who gets the session when a lease is over. */
@@ -231,7 +249,11 @@ void ouro__pg_command_failed(struct pg_command *c, const PGresult *r);
 /* It fails with @code, if it has not failed with another; no server said so. */
 void ouro__pg_command_fail(struct pg_command *c, int64_t code);
 
-/* Settle the promise with what went wrong: for end(), with its arguments. */
+/* What went wrong, for end(), with its arguments: the code, and @text may say more, or is empty. */
+int64_t ouro__pg_command_outcome(struct pg_command *c, int64_t rc, const char *why, char *text,
+                                 size_t size);
+
+/* Settle the promise with that. */
 void ouro__pg_command_settle(struct pg_command *c, int64_t rc, const char *why);
 
 /* What send() returns when libpq has refused: there is no memory, or no server. */
@@ -245,6 +267,9 @@ static inline bool ouro__pg_command_succeeded(const struct pg_command *c, int64_
 
 /* End one that is in a line. */
 void ouro__pg_command_drop(struct pg_command *c, int64_t rc, const char *why);
+
+/* What happens to a command without a cancel() of its own. */
+void ouro__pg_command_cancel(struct pg_command *c);
 
 /* A held command is wanted again. */
 void ouro__pg_command_resume(struct pg_command *c);
@@ -284,6 +309,11 @@ void ouro__pg_cancel_forget(struct pg_session *s);
 void ouro__pg_notices_begin(struct pg_session *s);
 void ouro__pg_notices_end(struct pg_session *s);
 
+/* The same while there is no session yet: collect them, then hand them to it, or drop them. */
+void ouro__pg_notices_collect(struct pg_notices *early, PGconn *db);
+void ouro__pg_notices_adopt(struct pg_session *s, struct pg_notices *early);
+void ouro__pg_notices_drop(struct pg_notices *early);
+
 /* Move what the server has notified us of to the queue. */
 void ouro__pg_notifications_take(struct pg_session *s);
 void ouro__pg_notifications_end(struct pg_session *s);
@@ -300,6 +330,7 @@ struct pg_prepared {
     unsigned number; /* of its name */
     bool prepared;   /* on the server; else it was only seen */
     bool busy;       /* the current command is about it */
+    bool asked;      /* that command, a pipeline, has it prepared on its way */
     size_t size;
     char sql[];
 };
@@ -318,6 +349,10 @@ void ouro__pg_cache_forget(struct pg_session *s, struct pg_prepared *p);
 
 /* Nor is it any use to prepare it again under that name: it gets another. */
 void ouro__pg_cache_renew(struct pg_session *s, struct pg_prepared *p);
+
+/* The same, and have the server forget what it has under that name. Not in a transaction, which
+ * would fail if there is nothing. */
+void ouro__pg_cache_replace(struct pg_session *s, struct pg_prepared *p);
 
 /* All are forgotten; @s is over, or has discarded them. */
 void ouro__pg_cache_free(struct pg_session *s);

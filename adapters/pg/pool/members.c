@@ -108,9 +108,9 @@ static void suspect_the_idle(ouro_pg_pool *pool)
 {
     struct pg_member *m;
     ouro_ns now = ouro_now();
-    TAILQ_FOREACH(m, &pool->idle, idle)
-    if (now - m->idle_since >= pool->opts.check_after)
-        m->dies = 0;
+    for (m = TAILQ_FIRST(&pool->idle); m; m = TAILQ_NEXT(m, idle))
+        if (now - m->idle_since >= pool->opts.check_after)
+            m->dies = 0;
 }
 
 static void lost(struct pg_session *s, void *arg)
@@ -175,6 +175,13 @@ static void settled(struct pg_member *m)
     ouro__pg_pool_serve(pool);
 }
 
+/* What it has to do has to be done by then. */
+static void set_deadline(struct pg_member *m, ouro_ns limit)
+{
+    m->deadline = ouro__pg_later(ouro_now(), limit);
+    ouro__pg_alarm_set(m->pool, m->deadline);
+}
+
 /* It takes part from now on. */
 static void join(struct pg_member *m, ouro_pg *base)
 {
@@ -188,6 +195,7 @@ static void join(struct pg_member *m, ouro_pg *base)
     s->owner = &owner;
     s->owner_arg = m;
     ouro__pg_member_move(m, PG_DRAINING); /* there may be a limit to be set */
+    set_deadline(m, pool->opts.connect_limit);
     if (s->lost)
         lost(s, m);
     if (s->lost && !s->db)
@@ -287,16 +295,13 @@ void ouro__pg_member_give_back(struct pg_member *m)
     m->lease = NULL;
     if (m->dying)
         return;
-    if (s->notifications)
-        ouro__pg_notifications_drop(s);
+    ouro__pg_notifications_drop(s); /* libpq would keep for ever what nobody asks for */
     if (ouro__pg_is_tidy(m)) {
         settled(m);
         return;
     }
-    ouro_ns limit = ouro__pg_later(pool->opts.connect_limit, s->opts.cancel_grace);
     ouro__pg_member_move(m, PG_DRAINING);
-    m->deadline = ouro__pg_later(ouro_now(), limit);
-    ouro__pg_alarm_set(pool, m->deadline);
+    set_deadline(m, ouro__pg_later(pool->opts.connect_limit, s->opts.cancel_grace));
     if (!pool->closing)
         ouro__pg_tidy(m);
     else if (ouro__pg_session_is_quiet(s))
@@ -323,8 +328,7 @@ static void ask(struct pg_member *m)
     ouro__pg_member_move(m, PG_DRAINING);
     m->asked = true;
     pool->asked++;
-    m->deadline = ouro__pg_later(ouro_now(), pool->opts.connect_limit);
-    ouro__pg_alarm_set(pool, m->deadline);
+    set_deadline(m, pool->opts.connect_limit);
     ouro__pg_ask(m);
 }
 

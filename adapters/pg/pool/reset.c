@@ -19,7 +19,7 @@ enum step { ROLL_BACK, UNLISTEN, DISCARD, LIMIT, STEPS };
 
 static struct pg_member *member_of(struct pg_command *c)
 {
-    return (struct pg_member *)((char *)c - offsetof(struct pg_member, chore));
+    return (void *)((char *)c - offsetof(struct pg_member, chore));
 }
 
 static const char *sql_of(const struct pg_member *m, int step, char *buf, size_t size)

@@ -4,8 +4,8 @@
  *
  * Happy path: the first time, a statement is sent with its values; the second time it is prepared,
  * then executed; from then on executed alone. A plan that no longer fits its tables, or a prepared
- * statement that somebody has deallocated, is forgotten, and the statement is sent plainly, unless
- * it was in a transaction, which has failed by then.
+ * statement that somebody has deallocated, is forgotten, and the statement is sent plainly: that is
+ * no failure. In a transaction it is, which has failed by then; the next is served.
  *
  * The statement and its values lie behind the command, in one piece.
  */
@@ -26,11 +26,11 @@ struct query {
     struct pg_statement statement;
     enum step step;
     bool begun; /* how it is sent is decided */
-    bool again; /* it was sent plainly since preparing did not do */
     bool binary;
     bool no_prepare;
     struct pg_prepared *prepared; /* while it is about that */
     PGresult *got;
+    PGresult *stale; /* the error that says so of what was prepared */
     max_align_t place[];
 };
 
@@ -61,7 +61,7 @@ static enum step begin(struct query *q)
 
 static int query_send(struct pg_command *c, PGconn *db)
 {
-    struct query *q = (struct query *)c;
+    struct query *q = (void *)c;
     const struct pg_statement *st = &q->statement;
     char name[OURO__PG_STATEMENT_NAME];
     int sent = 0;
@@ -90,42 +90,78 @@ static int query_send(struct pg_command *c, PGconn *db)
 
 /* ---- Results --------------------------------------------------------------------------------- */
 
-/* The server counts in the text that it was sent. */
-static void correct_position(struct query *q)
+void ouro__pg_command_position(struct pg_command *c, const struct pg_statement *st)
 {
-    ouro_pg_error *e = &q->c.session->error;
-    e->position = ouro__pg_statement_position(&q->statement, e->position);
-    if (q->c.error)
-        q->c.error->position = e->position;
+    ouro_pg_error *e = &c->session->error;
+    e->position = ouro__pg_statement_position(st, e->position);
+    if (c->error)
+        c->error->position = e->position;
+}
+
+static bool has_state(const PGresult *r, const char *sqlstate)
+{
+    const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+    return state && strcmp(state, sqlstate) == 0;
+}
+
+/* The words of this error may be in any language, so the place in the server's source has to do. */
+static bool is_changed(const PGresult *r)
+{
+    const char *place = PQresultErrorField(r, PG_DIAG_SOURCE_FUNCTION);
+    return has_state(r, "0A000") && place && strcmp(place, "RevalidateCachedQuery") == 0;
+}
+
+bool ouro__pg_error_is_stale(const PGresult *r)
+{
+    return has_state(r, "26000") || is_changed(r);
+}
+
+static void query_failed(struct query *q, PGresult *r)
+{
+    bool failed_before = q->c.code;
+    if (!ouro__pg_command_check(&q->c, r) && !failed_before)
+        ouro__pg_command_position(&q->c, &q->statement);
 }
 
 static void query_result(struct pg_command *c, PGresult *r)
 {
-    struct query *q = (struct query *)c;
+    struct query *q = (void *)c;
     ExecStatusType status = PQresultStatus(r);
     if ((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) && q->step != PREPARE) {
         PQclear(q->got);
         q->got = r;
         return;
     }
-    bool failed_before = c->code;
-    if (!ouro__pg_command_check(c, r) && !failed_before)
-        correct_position(q);
+    if (q->step == EXECUTE && !q->stale && ouro__pg_error_is_stale(r))
+        q->stale = r;
+    else
+        query_failed(q, r);
 }
 
-/* Whether it failed for the sake of what was prepared, and may be sent plainly. */
-static bool is_stale(const struct query *q)
+/* What was prepared is of no use any more: send it plainly, if that can be. */
+static enum pg_next mend(struct query *q)
 {
-    const struct pg_session *s = q->c.session;
-    bool gone = q->c.code == -OURO_ESQL('2', '6', '0', '0', '0');
-    bool changed = q->c.code == -OURO_ESQL('0', 'A', '0', '0', '0') &&
-                   strstr(s->error.message, "cached plan");
-    return (gone || changed) && PQtransactionStatus(s->db) == PQTRANS_IDLE;
+    struct pg_session *s = q->c.session;
+    PGresult *r = q->stale;
+    bool idle = PQtransactionStatus(s->db) == PQTRANS_IDLE;
+    q->stale = NULL;
+    if (idle && is_changed(r))
+        ouro__pg_cache_replace(s, q->prepared);
+    else
+        ouro__pg_cache_renew(s, q->prepared);
+    let_go(q);
+    q->step = PLAIN;
+    if (!idle) {
+        query_failed(q, r);
+        return PG_OVER;
+    }
+    PQclear(r);
+    return PG_SEND;
 }
 
 static enum pg_next query_done(struct pg_command *c)
 {
-    struct query *q = (struct query *)c;
+    struct query *q = (void *)c;
     struct pg_session *s = c->session;
     if (q->step == PREPARE && c->code == 0) {
         q->prepared->prepared = true;
@@ -133,16 +169,7 @@ static enum pg_next query_done(struct pg_command *c)
         q->step = EXECUTE;
         return PG_SEND;
     }
-    if (q->step == EXECUTE && c->code && is_stale(q)) {
-        ouro__pg_cache_renew(s, q->prepared);
-        let_go(q);
-        c->code = 0;
-        if (c->error)
-            memset(c->error, 0, sizeof(*c->error));
-        q->step = PLAIN;
-        return PG_SEND;
-    }
-    return PG_OVER;
+    return q->stale ? mend(q) : PG_OVER;
 }
 
 /* ---- The end --------------------------------------------------------------------------------- */
@@ -171,8 +198,9 @@ void ouro__pg_command_hand_over(struct pg_command *c, PGresult *got)
 
 static void query_end(struct pg_command *c, int64_t rc, const char *why)
 {
-    struct query *q = (struct query *)c;
+    struct query *q = (void *)c;
     let_go(q);
+    PQclear(q->stale);
     if (ouro__pg_command_succeeded(c, rc) && q->got) {
         ouro__pg_command_hand_over(c, q->got);
         return;

@@ -13,6 +13,14 @@ void ouro__pg_command_hand_over(struct pg_command *c, PGresult *got);
 ouro_future *ouro__pg_complain(ouro_pg *pg, int64_t rc, const struct pg_complaint *complaint,
                                ouro_pg_error *error);
 
+/* The server counts in the text that it was sent: have the error that was just kept say where that
+ * is in the one that was written. */
+void ouro__pg_command_position(struct pg_command *c, const struct pg_statement *st);
+
+/* Whether a statement failed since what was prepared is not there, or its plan does not fit, any
+ * more. */
+bool ouro__pg_error_is_stale(const PGresult *r);
+
 /* The same of one without a handle. */
 ouro_future *ouro__pg_complain_loosely(int64_t rc, const struct pg_complaint *complaint,
                                        ouro_pg_error *error);

@@ -68,8 +68,16 @@ static void plain_result(struct pg_command *c, PGresult *r)
     ouro__pg_command_check(c, r);
 }
 
+/* What would have ended a transaction could not be sent: the server does it by itself. */
+static void lose_unsent(struct pg_command *c, int64_t rc)
+{
+    if (rc == 0 && c->code == -ENOMEM)
+        ouro__pg_session_lose(c->session, c->code, "a transaction could not be ended");
+}
+
 static void rollback_end(struct pg_command *c, int64_t rc, const char *why)
 {
+    lose_unsent(c, rc);
     if (ouro__pg_command_succeeded(c, rc))
         ouro_promise_resolve(c->promise, (ouro_result){0, NULL}, NULL);
     else
@@ -112,9 +120,9 @@ static int64_t end_transaction(ouro_pg *tx, ouro_future **ret)
     if (!s || tx->ending)
         return 0;
     ouro__pg_session_ref(s);
+    ouro__pg_handle_pop(tx);
     int64_t rc = s->lost;
     bool over = ouro__pg_session_over(s);
-    ouro__pg_handle_pop(tx);
     if (!over)
         rc = roll_back(s, tx->depth, ret);
     ouro__pg_session_unref(s);
@@ -136,7 +144,7 @@ void ouro__pg_transaction_drop(ouro_pg *tx)
 ouro_future *ouro_pg_rollback(ouro_pg *tx)
 {
     int rc = ouro__pg_check(tx);
-    if (rc == -EXDEV || !tx || (tx->session && !tx->outer))
+    if (rc == -EXDEV || rc == -ECHILD || !tx || (tx->session && !tx->outer))
         return ouro_ready(rc < 0 ? rc : -EINVAL);
     ouro_future *f = rc < 0 ? ouro_ready(rc) : ouro__pg_transaction_end(tx);
     ouro_pg_free(tx);
@@ -278,6 +286,7 @@ static void commit_result(struct pg_command *c, PGresult *r)
 static void commit_end(struct pg_command *c, int64_t rc, const char *why)
 {
     struct commit *q = (struct commit *)c;
+    lose_unsent(c, rc);
     if (rc == 0 && q->failed)
         ouro__pg_command_fail(c, -OURO_EROLLEDBACK);
     if (ouro__pg_command_succeeded(c, rc))
@@ -315,7 +324,7 @@ ouro_future *ouro_pg_commit(ouro_pg *tx)
 {
     ouro_future *f;
     int rc = ouro__pg_check(tx);
-    if (rc == -EXDEV || !tx || (tx->session && (!tx->outer || tx->ending)))
+    if (rc == -EXDEV || rc == -ECHILD || !tx || (tx->session && (!tx->outer || tx->ending)))
         return ouro_ready(rc < 0 ? rc : -EINVAL);
     struct commit *q = ouro__pg_command_new(tx, sizeof(*q), &commit_kind, &f);
     if (!q) {

@@ -11,13 +11,13 @@ KernelTest(pg_cancel, a_statement_that_runs_ends_on_the_server)
 {
     ouro_pg *pg = connected();
     ouro_ns before = ouro_now();
-    check_eq(ouro_await(ouro_timeout(ouro_pg_query(pg, "SELECT pg_sleep(30)", NULL, 0, NULL),
+    check_eq(ouro_await(ouro_timeout(ouro_pg_query(pg, "SELECT pg_sleep(31)", NULL, 0, NULL),
                                      OURO_MS(30))),
              -ETIMEDOUT);
     check(ouro_now() - before < OURO_SEC(5));
     check_eq(number(pg, "SELECT 7"), 7);
     check_eq(
-        pg_admin("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(30)%'"
+        pg_admin("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(31)%'"
                  " AND state = 'active'"),
         0);
     ouro_pg_free(pg);

@@ -23,7 +23,7 @@ KernelTest(pool_ends, killed_while_idle)
     kill_backend(backend);
     until(pool_stats(pool).lost == 1); /* at once, by itself */
     check_eq(pool_stats(pool).idle, 1);
-    check_eq(pool_stats(pool).total, 1);
+    until(pool_stats(pool).total == 1); /* its poll has ended by then */
     check_eq(pool_run(pool, "SELECT 1"), 1);
     pool_over(pool);
     return 0;
@@ -267,8 +267,8 @@ KernelTest(pool_ends, the_silent_are_given_up)
     check_eq(number(a, "SELECT 7"), 7);
     check(ouro_now() - begun_at < OURO_MS(600)); /* the other one was not asked as well */
     check_eq(pool_stats(pool).lost, 1);
-    check_eq(pool_stats(pool).total, 1);
     check_eq(pool_stats(pool).retired, 1);
+    until(pool_stats(pool).total == 1);
     check_eq(kill(one, SIGCONT), 0);
     check_eq(kill(other, SIGCONT), 0);
     ouro_pg_free(a);

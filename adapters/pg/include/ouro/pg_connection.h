@@ -214,12 +214,15 @@ ouro_future *ouro_pg_script(ouro_pg *pg, const char *sql,
  * @param statements  Copied, with what they point to.
  * @param n           How many; 0 is success.
  * @param results     @p n results in the order of @p statements, or NULL. Lent until the future
- *                    settles. ptr is an ouro_pg_result and yours, n the number of rows or an error.
- *                    When all failed for the sake of one, ptr is NULL and n tells: the error of
- *                    that one, -OURO_EROLLEDBACK of the others.
+ *                    settles. After success ptr is an ouro_pg_result and yours, n the number of rows
+ *                    or an error. Else ptr is NULL, and n still tells what each came to: the error
+ *                    of the one that failed, -OURO_EROLLEDBACK of the others.
  * @param opts        Copied; NULL for defaults.
  * @return A future, never NULL: 0 all succeeded; with independent, all have ended. Else as
- *         ouro_pg_query(), of the first that failed; then nothing was changed.
+ *         ouro_pg_query(), of the first that failed; then nothing was changed. A statement that
+ *         cannot be sent, such as one without a value for a :name, fails the whole batch, with
+ *         independent too, before anything is sent. A cancel of an independent one leaves done
+ *         what was.
  * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_pg_batch(ouro_pg *pg, const ouro_pg_statement *statements, size_t n,

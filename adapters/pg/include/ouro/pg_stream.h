@@ -40,7 +40,8 @@ OURO_BEGIN_DECLS
  * @param sql     See ouro_pg_query().
  * @param params  See ouro_pg_query().
  * @param count   See ouro_pg_query().
- * @param opts    Copied; NULL for defaults. opts->error is lent until the stream is freed.
+ * @param opts    Copied; NULL for defaults. opts->error is lent until the stream is freed;
+ *                no_prepare does not matter, it never is.
  * @return A future, never NULL; its ptr is an ouro_pg_stream. 0: the server has begun to answer, or
  *         as ouro_pg_query().   @owns the caller.   @thread Loop thread only.
  */
@@ -48,7 +49,7 @@ ouro_future *ouro_pg_stream_open(ouro_pg *pg, const char *sql, const ouro_pg_val
                                  size_t count, const ouro_pg_query_options *opts) OURO_NODISCARD;
 
 /**
- * The next rows: those that are there, at least one, at most 256.
+ * The next rows: those that are there, at least one, at most 256; fewer if they are wide.
  *
  * One at a time. A cancelled one loses nothing: the next brings what it would have.
  *
@@ -79,7 +80,8 @@ ouro_pg_stream *ouro_pg_stream_free(ouro_pg_stream *s);
  *
  * @param pg    Borrowed until the copy is freed.
  * @param sql   The statement, without parameters. Copied.
- * @param opts  Copied; NULL for defaults. opts->error is lent until the copy is freed.
+ * @param opts  Copied; NULL for defaults. opts->error is lent until the copy is freed; the rest does
+ *              not matter.
  * @return A future, never NULL; its ptr is an ouro_pg_copy.
  *   - 0            it has begun
  *   - -OURO_ECOPY  it was no COPY of that kind; what it was has been done
@@ -98,7 +100,8 @@ ouro_future *ouro_pg_copy_open(ouro_pg *pg, const char *sql,
  * @param size  Bytes.
  * @return A future, never NULL:
  *   - n >= 0       @p size
- *   - -OURO_ESQL(...)  the server has refused something sent before; ouro_pg_copy_end() says it too
+ *   - -OURO_ESQL(...)  the server has refused something sent before; ouro_pg_copy_end() says it too,
+ *                  and with TLS, it alone
  *   - -ECANCELED   nothing of it, or an unknown part, was sent; only ouro_pg_copy_free() is left
  *   - -EBUSY       another call waits
  *   - -EBADMSG     it is a copy of the other direction
