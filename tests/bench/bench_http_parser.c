@@ -14,7 +14,7 @@
 #define ROUND 100000u
 
 static const char short_one[] = "GET /api/items/42 HTTP/1.1\r\n" /* 72 bytes */
-                                "Host: example.org:8080\r\n"
+                                "Host: example.org:808\r\n"
                                 "Accept: text/html\r\n\r\n";
 static const char long_one[] =
     "GET /articles/2024/a-rather-long-name-of-an-article?page=2&sort=newest&lang=en HTTP/1.1\r\n"
@@ -26,7 +26,8 @@ static const char long_one[] =
     "Referer: https://www.example.org/articles/2024/the-article-that-was-before-this-one\r\n"
     "Connection: keep-alive\r\n"
     "Cookie: session=0123456789abcdef0123456789abcdef0123456789abcdef; theme=dark; seen=1,2,3,4,5,"
-    "6,7,8,9; consent=all-of-it; track=no-thanks\r\n"
+    "6,7,8,9; consent=all-of-it; "
+    "track=no-thanks.....................................................\r\n"
     "If-None-Match: \"5d8c72a5edda8d6a:3239\"\r\n\r\n";
 
 struct request {
@@ -89,11 +90,11 @@ int main(int argc, char **argv)
 {
     static const struct bench_case cases[] = {
         {"http_parser.small", "ns", by_ouro, "llhttp", .rival = by_llhttp, .arg = &small,
-         .package = "node-llhttp", .note = "69 bytes, 2 fields"},
+         .package = "node-llhttp", .note = "72 bytes, 2 fields"},
         {"http_parser.small_old", "ns", by_ouro, "http_parser", .rival = by_http_parser,
          .arg = &small, .package = "libhttp-parser-dev"},
         {"http_parser.large", "ns", by_ouro, "llhttp", .rival = by_llhttp, .arg = &large,
-         .package = "node-llhttp", .note = "as of a browser, 9 fields"},
+         .package = "node-llhttp", .note = "700 bytes as of a browser, 9 fields"},
         {"http_parser.large_old", "ns", by_ouro, "http_parser", .rival = by_http_parser,
          .arg = &large, .package = "libhttp-parser-dev"},
     };
