@@ -356,6 +356,8 @@ const struct http_example http_bad[] = {
     BAD("chunk-extension-with-a-zero", 400, HTTP_PARSER, PUT TE "\r\n1;a\0\r\nx\r\n0\r\n\r\n"),
     BAD("chunk-extension-with-an-open-quote", 400, HTTP_PARSER,
         PUT TE "\r\n1;a=\"b\r\nx\r\n0\r\n\r\n"),
+    BAD("chunk-extension-with-an-escaped-line-feed", 400, HTTP_PARSER,
+        PUT TE "\r\n1;a=\"\\\n\"\r\nx\r\n0\r\n\r\n"),
     BAD("chunk-extension-behind-a-quote", 400, HTTP_PARSER,
         PUT TE "\r\n1;a=\"b\"c\r\nx\r\n0\r\n\r\n"),
     BAD("line-feed-behind-the-last-chunk", 400, 0, PUT TE "\r\n0\n\r\n"),
