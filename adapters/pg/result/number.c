@@ -31,8 +31,28 @@ static bool is_zero_fraction(const char *p)
     return !*p || (*p == '.' && p[1] && !p[1 + strspn(p + 1, "0")]);
 }
 
+/* Most numbers are of so few digits that nothing can overflow; those are read in one go. */
+static bool read_short(const char *p, size_t size, int64_t *ret)
+{
+    bool negative = *p == '-';
+    const char *end = p + size;
+    int64_t n = 0;
+    p += negative;
+    if (p == end || end - p > 18)
+        return false;
+    for (; p < end; p++) {
+        if (*p < '0' || *p > '9')
+            return false;
+        n = 10 * n + (*p - '0');
+    }
+    *ret = negative ? -n : n;
+    return true;
+}
+
 int ouro__pg_int_of_text(const char *text, size_t size, int64_t *ret)
 {
+    if (read_short(text, size, ret))
+        return 0;
     bool negative = *text == '-';
     const char *p = text + (negative || *text == '+');
     size_t digits = digits_at(p);
