@@ -33,7 +33,8 @@
 #define CONNS_MAX 64u
 
 static const char query[] = "SELECT $1::int4";
-static const char row_query[] = "SELECT i, 'name ' || i, i * 0.5::float8 FROM generate_series(1, 300000) i";
+static const char row_query[] =
+    "SELECT i, 'name ' || i, i * 0.5::float8 FROM generate_series(1, 300000) i";
 
 enum what { BY_CLOCK, BY_CPU };
 
@@ -403,9 +404,11 @@ static double pgbench_points(const void *arg)
 static const struct job one_clock = {BY_CLOCK, 1, 0}, one_cpu = {BY_CPU, 1, 0};
 static const struct job ten_clock = {BY_CLOCK, 10, 0}, ten_cpu = {BY_CPU, 10, 0};
 
-#define CASE(label, subject, peer_name, peer, which)                                         \
-    {.name = (label), .unit = "ns", .ouro = (subject), .rival_name = (peer_name),               \
-     .rival = (peer), .arg = &(which), .package = "postgresql"}
+#define CASE(label, subject, peer_name, peer, which)                                 \
+    {                                                                                \
+        .name = (label), .unit = "ns", .ouro = (subject), .rival_name = (peer_name), \
+        .rival = (peer), .arg = &(which), .package = "postgresql"                    \
+    }
 
 static const struct bench_case cases[] = {
     CASE("pg.one.time", ouro_points, "libpq in an epoll loop", bare_points, one_clock),

@@ -98,8 +98,8 @@ void ouro_http_log_access(const ouro_http_access *line, void *fp)
         return;
     static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    snprintf(when, sizeof(when), "%02d/%s/%04d:%02d:%02d:%02d +0000", tm.tm_mday,
-             months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    snprintf(when, sizeof(when), "%02d/%s/%04d:%02d:%02d:%02d +0000", tm.tm_mday, months[tm.tm_mon],
+             tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
     fprintf(fp ? fp : stdout, "%s - - [%s] \"%s %s HTTP/1.1\" %d %llu \"%s\" \"%s\" %.6f\n",
             line->client, when, line->method, line->target, line->status,
             (unsigned long long)line->bytes, line->referer, line->user_agent,

@@ -32,10 +32,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define HALF_CLOSE    OURO_MS(20)      /* behind the request: it is one */
-#define LINGER        OURO_SEC(2)      /* for a client to see that we have closed */
-#define LINGER_BYTES  ((size_t)1 << 20) /* that it may still send */
-#define LINGER_ROOM   4096
+#define HALF_CLOSE   OURO_MS(20)       /* behind the request: it is one */
+#define LINGER       OURO_SEC(2)       /* for a client to see that we have closed */
+#define LINGER_BYTES ((size_t)1 << 20) /* that it may still send */
+#define LINGER_ROOM  4096
 
 /* ---- Time ------------------------------------------------------------------------------------ */
 
@@ -129,48 +129,42 @@ int64_t ouro__http_await(struct http_connection *c, enum http_doing doing, ouro_
 
 /* ---- The client's going ---------------------------------------------------------------------- */
 
-static void watch_for(struct http_connection *c, unsigned events);
-
-static void client_moved(ouro_future *poll, void *arg)
+/* The end of what it sends is told again with whatever comes behind it. */
+static void client_moved(int32_t events, uint32_t flags, void *arg)
 {
     struct http_connection *c = arg;
-    int64_t events = ouro_future_result(poll).n;
-    c->watch = ouro_unref(c->watch);
-    if (events < 0)
+    (void)flags;
+    if (events < 0 || c->gone)
         return;
-    if (!(events & (POLLERR | POLLHUP)) && ouro_now() - c->heard <= HALF_CLOSE) {
-        c->half = true;
-        watch_for(c, 0);
-        return;
+    if (!(events & (POLLERR | POLLHUP))) {
+        if (!c->handler || ouro_now() - c->heard <= HALF_CLOSE)
+            c->half = true;
+        if (c->half)
+            return;
     }
     c->gone = true;
     if (c->handler)
         ouro_cancel(c->handler);
 }
 
-/* POLLERR and POLLHUP are told anyway. Without memory nobody watches. */
-static void watch_for(struct http_connection *c, unsigned events)
+/* The kernel tells of resets and ends in any case. Without memory nobody watches. */
+void ouro__http_watch(struct http_connection *c)
 {
-    static const ouro_uring_options background = {.background = 1};
+    unsigned events = POLLRDHUP;
+    if (c->watch && ouro_future_state(c->watch) == OURO_PENDING)
+        return;
+    ouro_unref(c->watch);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     events <<= 16; /* the kernel keeps it where the 16 bits of old were */
 #endif
     struct io_uring_sqe sqe = {
         .opcode = IORING_OP_POLL_ADD,
         .fd = ouro_stream_fd(c->stream),
+        .len = IORING_POLL_ADD_MULTI,
         .poll32_events = events,
     };
-    c->watch = ouro_uring_op(&sqe, &background);
-    if (ouro_on_done(c->watch, client_moved, c) == 0)
-        return;
-    ouro_cancel(c->watch);
-    c->watch = ouro_unref(c->watch);
-}
-
-void ouro__http_watch(struct http_connection *c)
-{
-    if (!c->watch && !c->gone)
-        watch_for(c, c->half ? 0 : POLLRDHUP);
+    ouro_uring_options opts = {.on_cqe = client_moved, .arg = c, .background = 1};
+    c->watch = ouro_uring_op(&sqe, &opts);
 }
 
 /* The poll holds the socket, which would stay open. */
@@ -178,7 +172,6 @@ void ouro__http_unwatch(struct http_connection *c)
 {
     if (!c->watch)
         return;
-    ouro_off_done(c->watch, client_moved, c);
     ouro_cancel(c->watch);
     ouro_await(c->watch);
     c->watch = NULL;
@@ -234,9 +227,8 @@ static int64_t fill_more(struct http_connection *c, ouro_ns limit)
     if (rc < 0)
         return rc;
     char *to = c->room->in + c->size;
-    int64_t n = ouro__http_await(c, HTTP_HEADER,
-                                 ouro_stream_read(c->stream, to, c->room->in_room - c->size),
-                                 limit);
+    int64_t n = ouro__http_await(
+        c, HTTP_HEADER, ouro_stream_read(c->stream, to, c->room->in_room - c->size), limit);
     if (n > 0)
         c->size += (size_t)n;
     return n;
@@ -427,10 +419,10 @@ static void linger(struct http_connection *c)
     int64_t n = ouro_await(ouro_stream_shutdown(c->stream, SHUT_WR));
     while (n >= 0 && left > 0) {
         ouro_ns now = ouro_now();
-        n = now < end ? ouro__http_await(c, HTTP_LINGERING,
-                                         ouro_stream_read(c->stream, bytes, sizeof(bytes)),
-                                         end - now)
-                      : -ETIMEDOUT;
+        n = now < end
+                ? ouro__http_await(c, HTTP_LINGERING,
+                                   ouro_stream_read(c->stream, bytes, sizeof(bytes)), end - now)
+                : -ETIMEDOUT;
         if (n == 0)
             break;
         left -= n > 0 && (size_t)n < left ? (size_t)n : left;

@@ -19,6 +19,7 @@
 #include <strings.h>
 
 #define PUT_MAX  ((size_t)32 * 1024) /* more is not worth a copy */
+#define SLICE    ((size_t)256 * 1024)
 #define IN_ARENA ((size_t)16 * 1024)
 
 /* ---- Words ----------------------------------------------------------------------------------- */
@@ -133,8 +134,8 @@ static char *add_date(char *to, ouro_http_server *server)
         char text[HTTP_DATE_SIZE];
         ouro__http_date(now.tv_sec, text);
         server->date_at = now.tv_sec;
-        server->date_size =
-            (size_t)snprintf(server->date, sizeof(server->date), "Date: %s\r\n", text);
+        server->date_size = (size_t)snprintf(server->date, sizeof(server->date), "Date: %s\r\n",
+                                             text);
     }
     return add(to, server->date, server->date_size);
 }
@@ -199,6 +200,18 @@ int ouro__http_reply_line(ouro_http_request *r, const char *name, const char *va
 
 /* ---- Sending --------------------------------------------------------------------------------- */
 
+/* In slices, each of which has to be taken in time: how far a write has got is told by its end. */
+static int64_t write_slices(struct http_connection *c, const char *bytes, size_t size)
+{
+    int64_t n = 0;
+    for (size_t at = 0; at < size && n >= 0; at += SLICE)
+        n = ouro__http_await(
+            c, HTTP_WRITING,
+            ouro_stream_write(c->stream, bytes + at, size - at < SLICE ? size - at : SLICE),
+            c->server->opts.write_limit);
+    return n;
+}
+
 int64_t ouro__http_put(struct http_connection *c, const char *bytes, size_t size)
 {
     ouro_ns limit = c->server->opts.write_limit;
@@ -209,7 +222,7 @@ int64_t ouro__http_put(struct http_connection *c, const char *bytes, size_t size
             rc = ouro_stream_put(c->stream, bytes, size);
     }
     if (rc == -EMSGSIZE)
-        rc = ouro__http_await(c, HTTP_WRITING, ouro_stream_write(c->stream, bytes, size), limit);
+        rc = write_slices(c, bytes, size);
     if (rc >= 0)
         return 0;
     return c->too_slow ? -ETIMEDOUT : rc;

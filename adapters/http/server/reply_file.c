@@ -177,8 +177,8 @@ static int64_t reply_with(ouro_http_request *r, ouro_file *file, const ouro_stat
         rc = add_range(r, status, from, size, f.size);
     if (rc < 0 || status == 416)
         return rc < 0 ? rc : -OURO_EHTTP(416);
-    rc = status == 304 ? 0 : ouro__http_reply_type(r, opts->type ? opts->type
-                                                                 : ouro__http_mime(path));
+    rc = status == 304 ? 0
+                       : ouro__http_reply_type(r, opts->type ? opts->type : ouro__http_mime(path));
     if (rc < 0)
         return rc;
     r->reply.kind = HTTP_FILE;
@@ -215,8 +215,8 @@ static int64_t open_file(const char *path, const ouro_file *at, ouro_file **ret_
 {
     int64_t rc;
     ouro_file_options opts = {.at = at, .resolve = at ? RESOLVE_BENEATH : 0};
-    ouro_file *file =
-        ouro_await_ptr(ouro_file_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &opts), &rc);
+    ouro_file *file = ouro_await_ptr(ouro_file_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &opts),
+                                     &rc);
     if (!file)
         return rc;
     rc = ouro_await(ouro_file_stat(file, st));

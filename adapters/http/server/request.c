@@ -215,8 +215,8 @@ int ouro_http_json(ouro_http_request *r, struct json_t **ret_json)
     if (!whole_is_read(r))
         return -ENODATA;
     const char *text = r->body.whole ? r->body.whole : "";
-    json_t *json =
-        json_loadb(text, (size_t)r->body.got, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    json_t *json = json_loadb(text, (size_t)r->body.got, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+                              &error);
     if (json) {
         r->json_error = NULL;
         *ret_json = json;

@@ -65,8 +65,8 @@ static struct http_node *fixed_child(struct http_node *node, const char *text, s
     size_t at = place(node, text, size, &there);
     if (there)
         return node->fixed[at];
-    struct http_node **fixed =
-        ouro_memory_resize(node->fixed, (node->fixed_count + 1) * sizeof(struct http_node *));
+    struct http_node **fixed = ouro_memory_resize(node->fixed, (node->fixed_count + 1) *
+                                                                   sizeof(struct http_node *));
     if (!fixed)
         return NULL;
     node->fixed = fixed;
@@ -163,8 +163,8 @@ static struct http_node *descend(struct http_node *node, const char *path)
 static struct http_route *route_new(const char *method, const char *path)
 {
     size_t method_size = strlen(method) + 1, path_size = strlen(path) + 1;
-    struct http_route *route =
-        ouro_memory_alloc(sizeof(*route) + 2 * method_size + 2 * path_size + 1);
+    struct http_route *route = ouro_memory_alloc(sizeof(*route) + 2 * method_size + 2 * path_size +
+                                                 1);
     if (!route)
         return NULL;
     *route = (struct http_route){.method = (char *)(route + 1)};
@@ -275,10 +275,10 @@ static bool pick(const struct http_node *node, struct http_text method, struct h
     const struct http_route *best = NULL;
     int rank = 0;
     for (const struct http_route *r = node->routes; r; r = r->next) {
-        int this = is(method, r->method)                           ? 3
+        int this = is(method, r->method)                             ? 3
                    : is(method, "HEAD") && !strcmp(r->method, "GET") ? 2
-                   : !strcmp(r->method, "*")                        ? 1
-                                                                    : 0;
+                   : !strcmp(r->method, "*")                         ? 1
+                                                                     : 0;
         if (this > rank) {
             rank = this;
             best = r;

@@ -134,8 +134,8 @@ int ouro_http_use(ouro_http_server *server, ouro_http_middleware *middleware, vo
     int rc = middleware ? ouro__http_check(server) : -EINVAL;
     if (rc < 0)
         return rc;
-    struct http_layer *layers =
-        ouro_memory_resize(server->layers, (server->layer_count + 1) * sizeof(layers[0]));
+    struct http_layer *layers = ouro_memory_resize(server->layers,
+                                                   (server->layer_count + 1) * sizeof(layers[0]));
     if (!layers)
         return -ENOMEM;
     server->layers = layers;

@@ -141,11 +141,11 @@ struct http_reply {
     int status;
     const char *type; /* Content-Type, or NULL */
     const char *bytes;
-    uint64_t size;       /* of the body; of a stream what was sent so far */
-    uint64_t offset;     /* in the file */
+    uint64_t size;   /* of the body; of a stream what was sent so far */
+    uint64_t offset; /* in the file */
     struct ouro_file *file;
-    void *owned;         /* memory of a body that is too large for the arena */
-    char *lines;         /* other fields */
+    void *owned; /* memory of a body that is too large for the arena */
+    char *lines; /* other fields */
     size_t lines_size, lines_room;
     bool keep; /* a stream's head has promised that the connection stays */
 };
@@ -212,7 +212,6 @@ struct http_connection {
     ouro_future *waiting; /* what the deadline cancels, borrowed */
     ouro_future *handler; /* the task, borrowed; while it waits */
     ouro_future *watch;   /* a poll for the client's going; a reference */
-    bool watch_over;
     ouro_call *alarm;
     ouro_ns armed; /* when it rings, at or before the deadline */
     ouro_ns deadline;

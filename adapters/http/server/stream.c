@@ -22,7 +22,7 @@
 #include <sys/uio.h>
 
 #define PUT_MAX    ((size_t)16 * 1024)
-#define WAITS_FROM ((size_t)64 * 1024) /* so much unsent, and the sender waits */
+#define WAITS_FROM ((size_t)64 * 1024)  /* so much unsent, and the sender waits */
 #define MARK       ((size_t)256 * 1024) /* of streams, by default: puts beyond it are refused */
 
 /* A piece on its way. */
@@ -153,7 +153,7 @@ static ouro_future *write_piece(ouro_http_request *r, const char *data, size_t s
     p->head_size = write_head(r, size, p->head);
     p->parts[0] = (struct iovec){p->head, p->head_size};
     p->parts[1] = (struct iovec){(void *)(uintptr_t)data, size};
-    p->parts[2] = (struct iovec){(void *)(uintptr_t)"\r\n", p->head_size ? 2 : 0};
+    p->parts[2] = (struct iovec){(void *)(uintptr_t) "\r\n", p->head_size ? 2 : 0};
     return follow(r, p, ouro_stream_writev(r->c->stream, p->parts, 3));
 }
 

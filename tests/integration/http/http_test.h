@@ -135,22 +135,22 @@ static inline int status_of(const char *answer)
     return strncmp(answer, "HTTP/1.1 ", 9) == 0 ? atoi(answer + 9) : -1;
 }
 
-#define check_status(answer, want)       \
-    do {                                 \
-        char *answer_ = (answer);        \
+#define check_status(answer, want)          \
+    do {                                    \
+        char *answer_ = (answer);           \
         check_eq(status_of(answer_), want); \
-        free(answer_);                   \
+        free(answer_);                      \
     } while (0)
 
-#define check_body(answer, want)               \
-    do {                                       \
-        char *answer_ = (answer);              \
-        check_text(body_of(answer_), want);    \
-        free(answer_);                         \
+#define check_body(answer, want)            \
+    do {                                    \
+        char *answer_ = (answer);           \
+        check_text(body_of(answer_), want); \
+        free(answer_);                      \
     } while (0)
 
-#define check_has(answer, part)               \
-    do {                                      \
+#define check_has(answer, part)                    \
+    do {                                           \
         const char *found_ = strstr(answer, part); \
         check_text(found_ ? part : answer, part);  \
     } while (0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A server as its clients see it: replies, connections, clients that go away, and the end. */
+#define _GNU_SOURCE
 #include "http_test.h"
 
 #include <fcntl.h>
@@ -541,7 +542,8 @@ KernelTest(server, serves_two_listeners_and_again)
 static int64_t play(void *arg)
 {
     ouro_stream *s = arg;
-    say(s, "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    say(s,
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     char *a = hear(s);
     check_eq(count_of(a, "hello"), 2);
     free(a);

@@ -52,8 +52,17 @@ static void dechunk(const char *text, char *to)
             text = strstr(text, "\r\n") + 2;
             strncat(to, text, size);
         }
+        text += 3;
         strcat(to, "|");
     }
+}
+
+/* The request, with its two %s. */
+static void fill_in(const char *pattern, const char *path, char *to)
+{
+    const char *first = strstr(pattern, "%s"), *second = strstr(first + 1, "%s");
+    to += sprintf(to, "%.*s%s", (int)(first - pattern), pattern, path);
+    sprintf(to, "%.*s%s%s", (int)(second - first - 2), first + 2, path, second + 2);
 }
 
 static void send_split(const char *request, size_t at, const char *path)
@@ -84,7 +93,7 @@ KernelTest(body, is_the_same_wherever_it_is_split)
     for (size_t i = 0; i < 4; i++) {
         char request[512];
         const char *path = i % 2 ? "/pieces" : "/whole";
-        snprintf(request, sizeof(request), i < 2 ? bodies[0] : bodies[1], path, path);
+        fill_in(bodies[i / 2], path, request);
         for (size_t at = 1; at <= strlen(request); at++)
             send_split(request, at, path);
     }
@@ -102,7 +111,7 @@ KernelTest(body, comes_byte_by_byte)
     for (size_t i = 0; i < 4; i++) {
         char request[512], text[256];
         const char *path = i % 2 ? "/pieces" : "/whole";
-        snprintf(request, sizeof(request), i < 2 ? bodies[0] : bodies[1], path, path);
+        fill_in(bodies[i / 2], path, request);
         ouro_stream *s = dial();
         for (const char *at = request; *at; at++) {
             say_bytes(s, at, 1);
@@ -224,7 +233,8 @@ KernelTest(body, is_asked_for_when_the_client_waits_for_that)
     ouro_stream_free(s);
 
     s = dial(); /* nobody knows whether it will be sent: no next request */
-    say(s, "POST /?refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+    say(s,
+        "POST /?refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
     a = hear(s);
     check_eq(status_of(a), 401);
     check_has(a, "Connection: close\r\n");
@@ -321,8 +331,7 @@ static int64_t json(ouro_http_request *r, void *arg)
         return ouro_http_reply_text(r, 400, ouro_http_json_error(r));
     }
     check_text(ouro_http_json_error(r), "");
-    int64_t reply =
-        ouro_http_reply_json(r, 200, json_pack("{s:O, s:i}", "got", value, "more", 1));
+    int64_t reply = ouro_http_reply_json(r, 200, json_pack("{s:O, s:i}", "got", value, "more", 1));
     json_decref(value);
     return reply;
 }
@@ -386,7 +395,7 @@ static int64_t streams(ouro_http_request *r, void *arg)
 
 KernelTest(stream, is_sent_in_chunks)
 {
-    static char text[400000];
+    static char text[700000];
     site_new(NULL);
     site_route("GET", "/", streams);
     site_open(NULL);
@@ -398,7 +407,7 @@ KernelTest(stream, is_sent_in_chunks)
     check_eq(count_of(a, "Transfer-Encoding: chunked\r\n"), 2);
     check_hasnt(a, "Content-Length");
     dechunk(a, text);
-    check_eq(strlen(text), 300008 * 2 + 3 <= sizeof(text) ? 300008 * 2 + 3 : strlen(text));
+    check_eq(strlen(text), 300008 * 2 + 3);
     check_has(a, "\r\n0\r\n\r\nHTTP/1.1 200 OK");
     free(a);
     ouro_stream_free(s);

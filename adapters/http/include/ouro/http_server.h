@@ -65,25 +65,25 @@ typedef struct ouro_http_access {
 
 /** Options of servers. Zero is the default of every field. */
 typedef struct ouro_http_server_options {
-    size_t line_max;        /**< bytes of the request line: 414. Default: 8 KiB */
-    size_t headers_max;     /**< bytes of all header fields: 431. Default: 64 KiB */
-    int header_count_max;   /**< how many: 431. Default: 100 */
-    size_t body_max;        /**< bytes of a body: 413. Default: 1 MiB. SIZE_MAX: no limit */
-    ouro_ns header_limit;   /**< from the first byte of a request to the end of its header: 408.
+    size_t line_max;       /**< bytes of the request line: 414. Default: 8 KiB */
+    size_t headers_max;    /**< bytes of all header fields: 431. Default: 64 KiB */
+    int header_count_max;  /**< how many: 431. Default: 100 */
+    size_t body_max;       /**< bytes of a body: 413. Default: 1 MiB. SIZE_MAX: no limit */
+    ouro_ns header_limit;  /**< from the first byte of a request to the end of its header: 408.
                                  Default: 10 s */
-    ouro_ns body_limit;     /**< between two pieces of a body: 408. Default: 30 s */
-    ouro_ns write_limit;    /**< for a client to take a piece of an answer; then the connection is
+    ouro_ns body_limit;    /**< between two pieces of a body: 408. Default: 30 s */
+    ouro_ns write_limit;   /**< for a client to take a piece of an answer; then the connection is
                                  cut off. Default: 60 s */
-    ouro_ns idle_limit;     /**< between two requests. Default: 75 s */
-    uint64_t requests_max;  /**< on one connection. Default: 10 000 */
-    size_t stack_size;      /**< of handlers' tasks. Default: that of ouro_spawn_with() */
-    const char *name;       /**< the Server field. Copied. Default: none is sent */
+    ouro_ns idle_limit;    /**< between two requests. Default: 75 s */
+    uint64_t requests_max; /**< on one connection. Default: 10 000 */
+    size_t stack_size;     /**< of handlers' tasks. Default: that of ouro_spawn_with() */
+    const char *name;      /**< the Server field. Copied. Default: none is sent */
     void (*on_access)(const ouro_http_access *line, void *arg); /**< called for each answer.
                                  Default: ouro_http_log_access() does it if it is asked to */
     void (*on_error)(const ouro_http_request *r, int64_t error, const char *detail,
-                     void *arg);    /**< a handler has failed: @p detail as it gave it to
+                     void *arg); /**< a handler has failed: @p detail as it gave it to
                                  ouro_task_fail(), or NULL. Default: a line on standard error */
-    void *arg;              /**< passed to both. Borrowed while the server lives */
+    void *arg;                   /**< passed to both. Borrowed while the server lives */
 } ouro_http_server_options;
 
 /** What a server has done. */
