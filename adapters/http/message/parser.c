@@ -13,46 +13,69 @@
 #include "tables.h"
 
 #include <string.h>
-#include <strings.h>
 
 #define BLANK_LINES_MAX 4 /* before a request: RFC 9112, 2.2, has a server ignore at least one */
 
 /* ---- Where it ends --------------------------------------------------------------------------- */
 
-/* Blank lines before the request. < 0: too many, or half of one that is something else. */
+/* Blank lines before the request. < 0: too many. */
 static int64_t skip_blank_lines(const char *bytes, size_t size)
 {
     size_t at = 0;
     while (at + 1 < size && bytes[at] == '\r' && bytes[at + 1] == '\n')
-        at += 2;
-    return at <= 2 * BLANK_LINES_MAX ? (int64_t)at : -400;
+        if ((at += 2) > 2 * BLANK_LINES_MAX)
+            return -400;
+    return (int64_t)at;
 }
 
-/* What is wrong with a header whose end has not come. */
-static int too_long(const char *bytes, size_t size, const struct http_limits *limits)
+/* Whether it is a method that begins, or one more blank line: whoever speaks something else, as TLS,
+ * is told so at once. */
+static bool may_begin(const char *at, size_t size)
 {
-    const char *line_end = memchr(bytes, '\n', size);
-    size_t line = line_end ? (size_t)(line_end - bytes) + 1 : size;
-    if (line > limits->line_max + 2)
-        return -414;
-    return size - line > limits->headers_max + 2 ? -431 : 0;
+    return http__is(at[0], HTTP_TOKEN) || (at[0] == '\r' && size == 1);
 }
 
+/* @size, or @max and a line end, if that is less. */
+static size_t at_most(size_t size, size_t max)
+{
+    return max < SIZE_MAX - 2 && size > max + 2 ? max + 2 : size;
+}
+
+/* Whether there are as many bytes as may be, so that an end that was not among them is too far. */
+static bool is_full(size_t size, size_t max)
+{
+    return max < SIZE_MAX - 2 && size >= max + 2;
+}
+
+/* An end that lies beyond what is allowed is not looked for, so that the answer does not depend on
+ * how the bytes came. */
 int64_t http_header_find(const char *bytes, size_t size, size_t seen,
                          const struct http_limits *limits)
 {
     int64_t blank = skip_blank_lines(bytes, size);
-    if (blank < 0)
-        return blank;
-    size_t from = seen > 3 ? seen - 3 : 0; /* the end may have begun there */
-    if (from < (size_t)blank)
-        from = (size_t)blank;
-    const char *end = size > from ? memmem(bytes + from, size - from, "\r\n\r\n", 4) : NULL;
-    size_t whole = end ? (size_t)(end - bytes) + 4 : size;
-    int rc = too_long(bytes + blank, whole - (size_t)blank, limits);
-    if (rc < 0)
-        return rc;
-    return end ? (int64_t)whole : 0;
+    if (blank < 0 || size == (size_t)blank)
+        return blank < 0 ? blank : 0;
+    const char *line = bytes + blank;
+    size -= (size_t)blank;
+    if (!may_begin(line, size))
+        return -400;
+    const char *lf = memchr(line, '\n', at_most(size, limits->line_max));
+    if (!lf)
+        return is_full(size, limits->line_max) ? -414 : 0;
+    if (lf[-1] != '\r')
+        return -400;
+    const char *fields = lf + 1, *at = fields;
+    size -= (size_t)(fields - line);
+    const char *stop = fields + at_most(size, limits->headers_max);
+    if (seen > (size_t)(fields - bytes))
+        at = bytes + seen < stop ? bytes + seen : stop;
+    for (; (lf = memchr(at, '\n', (size_t)(stop - at))); at = lf + 1) {
+        if (lf[-1] != '\r')
+            return -400;
+        if (lf[-2] == '\n')
+            return lf + 1 - bytes;
+    }
+    return is_full(size, limits->headers_max) ? -431 : 0;
 }
 
 /* ---- The first line -------------------------------------------------------------------------- */
@@ -62,9 +85,22 @@ static bool is(struct http_text t, const char *text)
     return t.size == strlen(text) && memcmp(t.at, text, t.size) == 0;
 }
 
+/* The same in any case, whatever the locale: @word is of small letters. A bit makes letters small,
+ * and of other bytes only of those that stand in no value. */
+static bool begins(struct http_text t, const char *word)
+{
+    size_t size = strlen(word);
+    if (t.size < size)
+        return false;
+    for (size_t i = 0; i < size; i++)
+        if ((t.at[i] | 0x20) != word[i])
+            return false;
+    return true;
+}
+
 static bool is_word(struct http_text t, const char *word)
 {
-    return t.size == strlen(word) && strncasecmp(t.at, word, t.size) == 0;
+    return t.size == strlen(word) && begins(t, word);
 }
 
 /* "HTTP/1.1". Other versions that look like one are 505. */
@@ -82,26 +118,35 @@ static int parse_version(struct http_text t, struct http_head *head)
     return 0;
 }
 
-/* A path, or * for OPTIONS, or a whole URL, whose host then counts (RFC 9112, 3.2.2). */
+/* A whole URL: its host counts (RFC 9112, 3.2.2), and what is behind that is the target. */
+static int take_url(struct http_head *head)
+{
+    struct http_text t = head->target;
+    size_t at = begins(t, "http://") ? 7 : begins(t, "https://") ? 8 : 0;
+    size_t end = at;
+    while (end < t.size && t.at[end] != '/' && t.at[end] != '?')
+        end++;
+    head->host = (struct http_text){t.at + at, end - at};
+    if (at == 0 || !http__is_host(head->host))
+        return -400;
+    if (end < t.size)
+        head->target = (struct http_text){t.at + end, t.size - end};
+    else /* OPTIONS means the server then: RFC 9112, 3.2.4 */
+        head->target = (struct http_text){is(head->method, "OPTIONS") ? "*" : "/", 1};
+    return 0;
+}
+
+/* A path, or * for OPTIONS, or a whole URL. */
 static int check_target(struct http_head *head)
 {
-    struct http_text *t = &head->target;
-    if (!http__is_target(t->at, t->size))
+    struct http_text t = head->target;
+    if (!http__is_target(t.at, t.size))
         return -400;
-    if (t->at[0] == '/' || (is(*t, "*") && is(head->method, "OPTIONS")))
-        return 0;
     if (is(head->method, "CONNECT"))
         return -501; /* a tunnel is for proxies */
-    if (t->size > 7 && strncasecmp(t->at, "http://", 7) == 0) {
-        const char *path = memchr(t->at + 7, '/', t->size - 7);
-        head->host.at = t->at + 7;
-        head->host.size = path ? (size_t)(path - head->host.at) : t->size - 7;
-        t->size -= 7 + head->host.size;
-        t->at = path ? path : "/";
-        t->size = path ? t->size : 1;
-        return head->host.size ? 0 : -400;
-    }
-    return -400;
+    if (t.at[0] == '/' || (is(t, "*") && is(head->method, "OPTIONS")))
+        return 0;
+    return take_url(head);
 }
 
 static int parse_line(const char *line, size_t size, const struct http_limits *limits,
@@ -144,39 +189,6 @@ struct seen {
     bool keep_alive;
 };
 
-/* A host and a port: RFC 3986, 3.2.2, but for user names. */
-static bool is_host(struct http_text t)
-{
-    if (t.size == 0)
-        return true; /* RFC 9110, 7.2: a target without an authority has an empty one */
-    size_t i = 0;
-    if (t.at[0] == '[') {
-        const char *end = memchr(t.at, ']', t.size);
-        for (i = 1; end && t.at + i < end; i++)
-            if (http__hex(t.at[i]) < 0 && t.at[i] != ':' && t.at[i] != '.')
-                return false;
-        if (!end || i == 1)
-            return false;
-        i++;
-    } else {
-        while (i < t.size && t.at[i] != ':') {
-            char c = t.at[i++];
-            if (!http__is(c, HTTP_TARGET) || strchr("/?@[]", c))
-                return false;
-        }
-        if (i == 0)
-            return false;
-    }
-    if (i == t.size)
-        return true;
-    if (t.at[i++] != ':')
-        return false;
-    for (; i < t.size; i++)
-        if (t.at[i] < '0' || t.at[i] > '9')
-            return false;
-    return true;
-}
-
 /* 1 to 18 digits, which fit into 64 bits. */
 static int parse_length(struct http_text t, uint64_t *ret)
 {
@@ -192,26 +204,54 @@ static int parse_length(struct http_text t, uint64_t *ret)
     return 0;
 }
 
+/* Take the first of words with commas between. */
+static struct http_text next_word(struct http_text *t)
+{
+    const char *comma = memchr(t->at, ',', t->size);
+    size_t size = comma ? (size_t)(comma - t->at) : t->size;
+    struct http_text word = trimmed(t->at, size);
+    t->at += size + (comma != NULL);
+    t->size -= size + (comma != NULL);
+    return word;
+}
+
 static void parse_connection(struct http_text t, struct seen *seen)
 {
     while (t.size) {
-        const char *comma = memchr(t.at, ',', t.size);
-        size_t size = comma ? (size_t)(comma - t.at) : t.size;
-        struct http_text word = trimmed(t.at, size);
+        struct http_text word = next_word(&t);
         seen->close |= is_word(word, "close");
         seen->keep_alive |= is_word(word, "keep-alive");
-        t.at += size + (comma != NULL);
-        t.size -= size + (comma != NULL);
     }
 }
 
-static int parse_encoding(struct http_text value, struct http_head *head, struct seen *seen)
+/* Chunked and nothing else. Others before it are not understood; if it is not the last, or twice
+ * there, nobody knows where the body ends: RFC 9112, 6.1 and 6.3. */
+static int parse_encoding(struct http_text t, struct http_head *head, struct seen *seen)
 {
     if (seen->encodings++ || head->minor == 0)
         return -400;
-    if (!is_word(value, "chunked"))
-        return memchr(value.at, ',', value.size) || value.size == 0 ? -400 : -501;
-    head->body = HTTP_CHUNKED;
+    if (is_word(t, "chunked")) {
+        head->body = HTTP_CHUNKED;
+        return 0;
+    }
+    bool chunked = false, others = false;
+    while (t.size) {
+        struct http_text word = next_word(&t);
+        if (chunked || word.size == 0)
+            return -400;
+        chunked = is_word(word, "chunked");
+        others |= !chunked;
+    }
+    return chunked && others ? -501 : -400;
+}
+
+/* RFC 9110, 7.2: it is empty if the target has none, as that of a file. */
+static int parse_host(struct http_text t, struct http_head *head, struct seen *seen)
+{
+    if (seen->hosts++ || (t.size && !http__is_host(t)))
+        return -400;
+    if (!head->host.size)
+        head->host = t; /* that of a whole URL goes before it */
     return 0;
 }
 
@@ -220,13 +260,7 @@ static int take_field(const struct http_field *f, struct http_head *head, struct
 {
     switch (f->name.size) {
     case 4:
-        if (!is_word(f->name, "host"))
-            return 0;
-        if (seen->hosts++ || !is_host(f->value))
-            return -400;
-        if (!head->host.size)
-            head->host = f->value; /* that of a whole URL goes before it */
-        return 0;
+        return is_word(f->name, "host") ? parse_host(f->value, head, seen) : 0;
     case 6:
         if (!is_word(f->name, "expect"))
             return 0;
@@ -249,36 +283,36 @@ static int take_field(const struct http_field *f, struct http_head *head, struct
     }
 }
 
-/* One line, without its end. */
-static int parse_field(const char *line, size_t size, struct http_field *f)
+/* The line at @at, before @end. Where the next begins; NULL: it is malformed. */
+static const char *parse_field(const char *at, const char *end, struct http_field *f)
 {
-    size_t name = 0;
-    while (name < size && http__is(line[name], HTTP_TOKEN))
-        name++;
-    if (name == 0 || name == size || line[name] != ':')
-        return -400;
-    f->name = (struct http_text){line, name};
-    f->value = trimmed(line + name + 1, size - name - 1);
-    return http_is_value(f->value.at, f->value.size) ? 0 : -400;
+    const char *name = at;
+    while (http__is(*at, HTTP_TOKEN)) /* the line end at @end stops it */
+        at++;
+    if (at == name || *at != ':')
+        return NULL;
+    f->name = (struct http_text){name, (size_t)(at - name)};
+    at++;
+    const char *stop = at + http__value_length(at, (size_t)(end - at));
+    if (stop[0] != '\r' || stop[1] != '\n')
+        return NULL;
+    f->value = trimmed(at, (size_t)(stop - at));
+    return stop + 2;
 }
 
+/* From @at to the empty line at @end. */
 static int parse_fields(const char *at, const char *end, const struct http_limits *limits,
                         struct http_head *head, struct seen *seen)
 {
     while (at < end) {
-        const char *stop = memchr(at, '\r', (size_t)(end - at));
-        if (!stop || stop[1] != '\n')
-            return -400;
         if (head->count == limits->count_max)
             return -431;
         struct http_field *f = &head->fields[head->count];
-        int rc = parse_field(at, (size_t)(stop - at), f);
-        if (rc == 0)
-            rc = take_field(f, head, seen);
+        at = parse_field(at, end, f);
+        int rc = at ? take_field(f, head, seen) : -400;
         if (rc < 0)
             return rc;
         head->count++;
-        at = stop + 2;
     }
     return 0;
 }
@@ -309,6 +343,8 @@ int http_header_parse(const char *bytes, size_t size, const struct http_limits *
     int64_t blank = skip_blank_lines(bytes, size);
     if (blank < 0)
         return (int)blank;
+    if (size < (size_t)blank + 4 || memcmp(bytes + size - 4, "\r\n\r\n", 4) != 0)
+        return -400;                                           /* it is not there as a whole */
     const char *line = bytes + blank, *end = bytes + size - 2; /* the empty line */
     const char *stop = memchr(line, '\r', (size_t)(end - line));
     if (!stop || stop[1] != '\n')

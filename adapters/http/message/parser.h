@@ -4,7 +4,7 @@
 
 /*
  * A parser of HTTP/1.1 requests: bytes in, events out. It does no input or output and allocates
- * nothing; what it names lies in the caller's buffer.
+ * nothing; what it names lies in the caller's buffer, or is constant.
  *
  * A request's header is parsed once it is there as a whole: the caller keeps bytes together until
  * http_header_find() sees its end. Bodies are taken piece by piece.
@@ -40,9 +40,10 @@ enum http_body_kind { HTTP_NO_BODY, HTTP_SIZED, HTTP_CHUNKED };
 /* A request's header. */
 struct http_head {
     struct http_text method;
-    struct http_text target;
-    struct http_text host; /* of the Host field; empty for HTTP/1.0 without */
-    int minor;             /* HTTP/1.minor: 0 or 1 */
+    struct http_text target; /* begins with a slash; or is "*", for OPTIONS; or, of a URL without a
+                                path, begins with the question mark. Of a URL the rest is host */
+    struct http_text host;   /* of the URL, else of the Host field; empty for HTTP/1.0 without */
+    int minor;               /* HTTP/1.minor: 0 or 1 */
     enum http_body_kind body;
     uint64_t size;        /* HTTP_SIZED */
     bool keep_alive;      /* what the client wants of the connection */
@@ -53,7 +54,8 @@ struct http_head {
 
 /* Look for the end of a header in @bytes, of which @seen were looked at before without success:
  * the size of the header, blank lines before it and the empty line behind it included; 0: not
- * there yet; < 0: minus the status to refuse it with (400, 414, 431). */
+ * there yet; < 0: minus the status to refuse it with (400, 414, 431). What this says does not depend
+ * on the pieces in which the bytes came. */
 int64_t http_header_find(const char *bytes, size_t size, size_t seen,
                          const struct http_limits *limits);
 
@@ -74,7 +76,8 @@ struct http_body {
 void http_body_begin(struct http_body *b, const struct http_head *head);
 
 /* Take some of @bytes: *@ret_used of them are dealt with, and *@ret_data of those are part of the
- * body. 1: the body is over; 0: there is more to come; < 0: minus a status. */
+ * body, one piece at a time. 1: the body is over; 0: there is more to come, which may be there
+ * already: if *@ret_used is less than @size; < 0: minus a status, and so from then on. */
 int http_body_take(struct http_body *b, const char *bytes, size_t size, size_t *ret_used,
                    struct http_text *ret_data);
 
@@ -86,9 +89,10 @@ bool http_is_value(const char *value, size_t size);
  * size, or -1: a malformed escape, or a zero byte. */
 int64_t http_percent_decode(const char *text, size_t size, bool plus, char *to);
 
-/* The path of a target, decoded, with empty and dot segments taken out, and where its query begins
- * (@size if there is none). -1: malformed, or it leads above the root. @to has room for @size + 1.
- */
+/* The path of a target, decoded, with a zero behind it, with empty and dot segments taken out (escaped
+ * dots are dots), and where the ? of its query is (@size if there is none). -1: malformed, or it
+ * leads above the root, or has a slash that is escaped: such a slash is part of a name, and could not
+ * be told from one that divides. "*" is no path, either. @to has room for @size + 1. */
 int64_t http_path_decode(const char *target, size_t size, char *to, size_t *ret_query);
 
 #endif

@@ -8,19 +8,19 @@
 
 #define T HTTP_TOKEN
 #define V HTTP_VALUE
-#define G HTTP_TARGET
-#define A (HTTP_TOKEN | HTTP_VALUE | HTTP_TARGET)
+#define A (HTTP_TOKEN | HTTP_VALUE | HTTP_TARGET | HTTP_HOST)
 #define B (HTTP_VALUE | HTTP_TARGET)
+#define C (HTTP_VALUE | HTTP_TARGET | HTTP_HOST)
 
-/* RFC 9110: token in 5.6.2, field-value in 5.5. A target
- * takes what is visible in ASCII, but for what no URI has: " < > \ ^ ` { | } and the #, behind which
- * a fragment would begin. */
+/* RFC 9110: token in 5.6.2, field-value in 5.5. RFC 3986: a target takes what any URI has, thus what
+ * is visible in ASCII but for " < > \ ^ ` { | } and the #, behind which a fragment would begin; a
+ * host what a reg-name has. */
 const unsigned char http__class[128] = {
     ['\t'] = V,    [' '] = V,  ['!'] = A,     ['"'] = V, ['#'] = T | V, ['$'] = A,  ['%'] = A,
-    ['&'] = A,     ['\''] = A, ['('] = B,     [')'] = B, ['*'] = A,     ['+'] = A,  [','] = B,
+    ['&'] = A,     ['\''] = A, ['('] = C,     [')'] = C, ['*'] = A,     ['+'] = A,  [','] = C,
     ['-'] = A,     ['.'] = A,  ['/'] = B,     ['0'] = A, ['1'] = A,     ['2'] = A,  ['3'] = A,
     ['4'] = A,     ['5'] = A,  ['6'] = A,     ['7'] = A, ['8'] = A,     ['9'] = A,  [':'] = B,
-    [';'] = B,     ['<'] = V,  ['='] = B,     ['>'] = V, ['?'] = B,     ['@'] = B,  ['A'] = A,
+    [';'] = C,     ['<'] = V,  ['='] = C,     ['>'] = V, ['?'] = B,     ['@'] = B,  ['A'] = A,
     ['B'] = A,     ['C'] = A,  ['D'] = A,     ['E'] = A, ['F'] = A,     ['G'] = A,  ['H'] = A,
     ['I'] = A,     ['J'] = A,  ['K'] = A,     ['L'] = A, ['M'] = A,     ['N'] = A,  ['O'] = A,
     ['P'] = A,     ['Q'] = A,  ['R'] = A,     ['S'] = A, ['T'] = A,     ['U'] = A,  ['V'] = A,
@@ -45,9 +45,30 @@ bool http_is_token(const char *name, size_t size)
     return size > 0 && all_of(name, size, HTTP_TOKEN);
 }
 
+/* Whether one of eight bytes is a control, or looks like one beside a control. */
+static bool has_control(const char *at)
+{
+    const uint64_t ones = UINT64_MAX / 255;
+    uint64_t bytes;
+    memcpy(&bytes, at, sizeof(bytes));
+    uint64_t del = bytes ^ ones * 0x7f;
+    uint64_t low = (bytes - ones * ' ') & ~bytes, zero = (del - ones) & ~del;
+    return (low | zero) & ones * 0x80;
+}
+
+size_t http__value_length(const char *at, size_t size)
+{
+    size_t i = 0;
+    while (size - i >= 8 && !has_control(at + i))
+        i += 8;
+    while (i < size && http__is(at[i], HTTP_VALUE))
+        i++;
+    return i;
+}
+
 bool http_is_value(const char *value, size_t size)
 {
-    return all_of(value, size, HTTP_VALUE);
+    return http__value_length(value, size) == size;
 }
 
 bool http__is_target(const char *text, size_t size)
@@ -119,11 +140,27 @@ static bool clean_path(char *path, size_t *size)
     return true;
 }
 
+/* An escaped slash is part of a segment (RFC 3986, 2.2), which a decoded path cannot show: it would
+ * look like one that divides, and lead a router, or a file, astray. */
+static bool has_escaped_slash(const char *path, size_t size)
+{
+    for (size_t i = 0; i + 2 < size; i++)
+        if (path[i] == '%' && path[i + 1] == '2' && (path[i + 2] | 0x20) == 'f')
+            return true;
+    return false;
+}
+
 int64_t http_path_decode(const char *target, size_t size, char *to, size_t *ret_query)
 {
     const char *mark = memchr(target, '?', size);
     size_t path = mark ? (size_t)(mark - target) : size;
     *ret_query = path;
+    if (mark == target) { /* of a URL without a path */
+        memcpy(to, "/", 2);
+        return 1;
+    }
+    if (has_escaped_slash(target, path))
+        return -1;
     int64_t n = http_percent_decode(target, path, false, to);
     if (n <= 0 || to[0] != '/')
         return -1;

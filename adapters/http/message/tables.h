@@ -9,6 +9,7 @@ enum {
     HTTP_TOKEN = 1 << 0,  /* a method, a field's name */
     HTTP_VALUE = 1 << 1,  /* a field's value */
     HTTP_TARGET = 1 << 2, /* a request's target */
+    HTTP_HOST = 1 << 3,   /* a host's name */
 };
 
 extern const unsigned char http__class[128];
@@ -21,6 +22,12 @@ static inline bool http__is(char c, unsigned char class)
 }
 
 bool http__is_target(const char *text, size_t size);
+
+/* How many bytes from @at on may be part of a value. */
+size_t http__value_length(const char *at, size_t size);
+
+/* A host that is not empty, and perhaps a port. */
+bool http__is_host(struct http_text t);
 
 /* Value of a hexadecimal digit; -1: it is none. */
 int http__hex(char c);

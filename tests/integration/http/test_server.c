@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A server as its clients see it: replies, connections, clients that go away, and the end. */
 #define _GNU_SOURCE
-#include "http_test.h"
+#include "server_test.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Bodies of requests, whole and in pieces, split at every byte; and replies in chunks. */
-#include "http_test.h"
+#include "server_test.h"
 
 #include <jansson.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Files as replies: whole, in part, on condition; and what a path may not reach. */
 #define _GNU_SOURCE
-#include "http_test.h"
+#include "server_test.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

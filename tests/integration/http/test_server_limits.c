@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a server refuses, and with which status; and clients that are slow on purpose. */
-#include "http_test.h"
+#include "server_test.h"
 
 static int64_t hello(ouro_http_request *r, void *arg)
 {

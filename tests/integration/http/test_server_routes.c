@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which handler a path finds, and which routes cannot be. */
-#include "http_test.h"
+#include "server_test.h"
 
 static int64_t says_where(ouro_http_request *r, void *arg)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef OURO_HTTP_TEST_H
-#define OURO_HTTP_TEST_H
+#ifndef OURO_SERVER_TEST_H
+#define OURO_SERVER_TEST_H
 
 /*
  * A server of the test's, and clients that speak to it byte by byte. All of it is in one loop: what
