@@ -38,7 +38,7 @@ static const char config[] =
     "location = /echo { return 200 \"$request_method $http_x_test $args\"; }\n"
     "location = /moved { return 302 /; }\n"
     "location = /cookie { add_header Set-Cookie taste=sweet; return 200 \"$http_cookie\"; }\n"
-    "location = /text { gzip on; root .; }\n"
+    "location = /text { gzip on; gzip_types text/plain; root .; }\n"
     "location / { root .; }\n"
     "} }\n";
 
@@ -62,7 +62,8 @@ static int free_port(void)
 
 static int is_there(int port)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)port),
                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int there = connect(fd, (struct sockaddr *)&a, sizeof a) == 0;

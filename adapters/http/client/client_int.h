@@ -289,6 +289,7 @@ struct ouro_http_client {
     struct http_places idle;                   /* places that nobody uses, oldest first */
     unsigned idle_places;
     int active; /* fetches that libcurl has */
+    long kept;  /* connections, as it was told */
     SLIST_HEAD(, http_easy) easies;
     int free_easies;
     ouro_http_client_stats stats;

@@ -19,6 +19,15 @@
 
 #include <errno.h>
 
+/* How many connections libcurl keeps: it counts those in use, too, when one of them is done. */
+static void set_kept(ouro_http_client *c)
+{
+    long kept = c->opts.keep_max + (c->active > 1 ? c->active - 1 : 0);
+    if (kept != c->kept)
+        curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, kept);
+    c->kept = kept;
+}
+
 /* ---- The timer ------------------------------------------------------------------------------- */
 
 static int on_deadline(CURLM *multi, long ms, void *arg)
@@ -94,12 +103,6 @@ static void start(ouro_http_client *c, struct http_fetch *f)
         ouro__http_fetch_fail(f, rc, NULL);
 }
 
-/* libcurl counts connections in use, too, when it compares with what it should keep. */
-static void set_kept(ouro_http_client *c)
-{
-    curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)c->opts.keep_max + c->active);
-}
-
 static void pump(void *arg)
 {
     ouro_http_client *c = arg;
@@ -139,6 +142,7 @@ static void take_messages(ouro_http_client *c)
 
 static int settle(ouro_http_client *c)
 {
+    set_kept(c);
     int rc = ouro__http_place_waits(c) ? ouro__http_pump_soon(c) : 0;
     if (rc == 0)
         rc = ouro__http_sockets_settle(c);

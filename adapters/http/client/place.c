@@ -66,6 +66,13 @@ static int place_new(ouro_http_client *c, const char *url, size_t size, struct h
     return rc;
 }
 
+/* Whether it is the scheme of @url, which has one. */
+static bool has_scheme(const char *url, const char *scheme)
+{
+    size_t n = strlen(scheme);
+    return strncasecmp(url, scheme, n) == 0 && url[n] == ':';
+}
+
 int ouro__http_place_of(ouro_http_client *c, const char *url, struct http_place **ret_place,
                         const char **ret_why)
 {
@@ -75,6 +82,9 @@ int ouro__http_place_of(ouro_http_client *c, const char *url, struct http_place 
     *ret_why = "the URL has no scheme, as in http://";
     if (size == 0)
         return -EINVAL;
+    *ret_why = "the scheme is neither http nor https";
+    if (!has_scheme(url, "http") && !has_scheme(url, "https"))
+        return -EPROTONOSUPPORT;
     LIST_FOREACH(p, &c->places[hash % 256], chain)
     if (p->hash == hash && p->key_size == size && memcmp(p->key, url, size) == 0)
         break;

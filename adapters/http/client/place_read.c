@@ -74,14 +74,11 @@ static int read_parts(struct http_place *p, CURLU *u, const struct http_proxies 
     char *scheme = NULL, *host = NULL, *port = NULL;
     int rc = -EINVAL;
     *ret_why = "the URL is malformed";
-    if (curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK && strcmp(scheme, "http") != 0 &&
-        strcmp(scheme, "https") != 0) {
-        *ret_why = "the scheme is neither http nor https";
-        rc = -EPROTONOSUPPORT;
-    } else if (curl_url_get(u, CURLUPART_HOST, &host, ASCII) != CURLUE_OK || !is_ascii(host)) {
+    if (curl_url_get(u, CURLUPART_HOST, &host, ASCII) != CURLUE_OK || !is_ascii(host)) {
         *ret_why = "the host's name cannot be used; if it has letters that are not ASCII, it can "
                    "be written in punycode";
-    } else if (curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK) {
+    } else if (curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+               curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK) {
         p->https = strcmp(scheme, "https") == 0;
         rc = keep(p, u, scheme, host, port, proxies);
     }

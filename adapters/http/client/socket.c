@@ -9,6 +9,10 @@
  * A socket is closed when its poll has ended: until then the kernel holds on to it, its peer would
  * see no end, and its number must not be another's.
  *
+ * Some libcurls (7.88) close a socket that did not come to be a connection behind our back, and may
+ * have another under the same number before they say anything. So a socket is known by its inode,
+ * which is looked at when libcurl first wants nothing of it, and when its number comes again.
+ *
  * How it fails: a poll that cannot be had fails all requests of the client, as a shutdown of the
  * loop does, which cancels polls.
  */
@@ -20,6 +24,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct http_socket {
@@ -27,16 +32,20 @@ struct http_socket {
     struct http_wait wait;
     ouro_http_client *client; /* not to be used any more if it is closed */
     int fd;
+    ino_t inode;
     unsigned wanted; /* events that libcurl waits for */
     unsigned armed;  /* that the poll waits for */
     bool is_changed; /* in client.changed */
     bool is_ending;  /* the poll, by our doing */
-    bool is_closed;  /* by libcurl */
+    bool is_kept;    /* libcurl wanted nothing of it, and kept it open */
+    bool is_closed;  /* by libcurl: it is out of the table */
+    bool is_gone;    /* behind our back */
 };
 
 static void socket_free(struct http_socket *s)
 {
-    close(s->fd);
+    if (!s->is_gone)
+        close(s->fd);
     ouro_memory_release(s);
 }
 
@@ -63,6 +72,43 @@ static int make_room(ouro_http_client *c, size_t fd)
     return 0;
 }
 
+static void set_changed(struct http_socket *s, bool is_changed)
+{
+    if (s->is_changed == is_changed)
+        return;
+    s->is_changed = is_changed;
+    if (is_changed)
+        TAILQ_INSERT_TAIL(&s->client->changed, s, link);
+    else
+        TAILQ_REMOVE(&s->client->changed, s, link);
+}
+
+static ino_t inode_of(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
+/* Out of the table, and closed when nothing holds it. */
+static void let_go(struct http_socket *s)
+{
+    set_changed(s, false);
+    s->client->sockets[s->fd] = NULL;
+    s->is_closed = true;
+    if (!ouro__http_wait_cancel(&s->wait))
+        socket_free(s);
+}
+
+/* Its number is another's now. Returns what libcurl wanted of it, which may go for the other too,
+ * since libcurl says only what changes. */
+static unsigned replace(struct http_socket *s)
+{
+    unsigned wanted = s->wanted;
+    s->is_gone = true;
+    let_go(s);
+    return wanted;
+}
+
 static void on_ready(void *arg, int64_t events);
 
 curl_socket_t ouro__http_socket_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
@@ -78,20 +124,15 @@ curl_socket_t ouro__http_socket_open(void *arg, curlsocktype purpose, struct cur
         close(fd);
         return CURL_SOCKET_BAD;
     }
-    *s = (struct http_socket){.client = c, .fd = fd, .wait = {.ready = on_ready, .arg = s}};
+    *s = (struct http_socket){.client = c,
+                              .fd = fd,
+                              .inode = inode_of(fd),
+                              .wanted = c->sockets[fd] ? replace(c->sockets[fd]) : 0,
+                              .wait = {.ready = on_ready, .arg = s}};
     c->sockets[fd] = s;
+    if (s->wanted)
+        set_changed(s, true);
     return fd;
-}
-
-static void set_changed(struct http_socket *s, bool is_changed)
-{
-    if (s->is_changed == is_changed)
-        return;
-    s->is_changed = is_changed;
-    if (is_changed)
-        TAILQ_INSERT_TAIL(&s->client->changed, s, link);
-    else
-        TAILQ_REMOVE(&s->client->changed, s, link);
 }
 
 int ouro__http_socket_close(void *arg, curl_socket_t fd)
@@ -100,16 +141,17 @@ int ouro__http_socket_close(void *arg, curl_socket_t fd)
     struct http_socket *s = find(c, fd);
     if (!s)
         return close(fd);
-    set_changed(s, false);
-    c->sockets[fd] = NULL;
-    s->is_closed = true;
-    if (!ouro__http_wait_cancel(&s->wait))
-        socket_free(s);
+    let_go(s);
     return 0;
 }
 
 void ouro__http_sockets_free(ouro_http_client *c)
 {
+    for (size_t fd = 0; fd < c->socket_capacity; fd++)
+        if (c->sockets[fd]) {
+            c->sockets[fd]->is_gone = inode_of((int)fd) != c->sockets[fd]->inode;
+            let_go(c->sockets[fd]);
+        }
     ouro_memory_release(c->sockets);
 }
 
@@ -130,9 +172,23 @@ int ouro__http_socket_changed(CURL *curl, curl_socket_t fd, int what, void *arg,
     return 0;
 }
 
+/* Whether libcurl has closed it without a word. */
+static bool has_gone(struct http_socket *s)
+{
+    if (s->wanted || s->is_kept)
+        return false;
+    s->is_kept = inode_of(s->fd) == s->inode;
+    s->is_gone = !s->is_kept;
+    return s->is_gone;
+}
+
 static int settle(struct http_socket *s)
 {
     int rc;
+    if (has_gone(s)) {
+        let_go(s);
+        return 0;
+    }
     if (s->wait.poll) {
         if (s->armed != s->wanted && !s->is_ending && ouro__http_wait_cancel(&s->wait))
             s->is_ending = true;

@@ -25,8 +25,8 @@ struct script {
     const char *path;
     const char *bytes;
     enum then then;
-    int times;        /* how often the bytes are sent; 0: once */
-    ouro_ns pause;    /* between two bytes */
+    int times;     /* how often the bytes are sent; 0: once */
+    ouro_ns pause; /* between two bytes */
 };
 
 struct wild {
@@ -35,11 +35,11 @@ struct wild {
     ouro_future *server;
     int port;
     int live, peak, connections, requests;
-    int ends;                /* connections whose end was seen */
-    char last[16384];        /* the last request */
-    char body[65536];        /* and its body, chunks put together */
+    int ends;         /* connections whose end was seen */
+    char last[16384]; /* the last request */
+    char body[65536]; /* and its body, chunks put together */
     size_t body_size;
-    ouro_ns delay;           /* before each answer */
+    ouro_ns delay; /* before each answer */
 };
 
 static inline size_t wild_length(const char *head)
