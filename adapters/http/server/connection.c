@@ -28,8 +28,10 @@
 
 #include <errno.h>
 #include <linux/io_uring.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #define HALF_CLOSE   OURO_MS(20)       /* behind the request: it is one */
@@ -71,14 +73,26 @@ void ouro__http_deadline(struct http_connection *c, ouro_ns deadline)
         arm(c, deadline);
 }
 
+/* Bytes that the client has taken. What lies in the kernel's buffer does not count: that wakes a
+ * writer only when a third of it is free, which may be megabytes. */
+static uint64_t progress_of(const struct http_connection *c, size_t *ret_unsent)
+{
+    ouro_stream_stats stats = {0};
+    int queued = 0;
+    ouro_stream_stats_get(c->stream, &stats);
+    ioctl(ouro_stream_fd(c->stream), SIOCOUTQ, &queued);
+    *ret_unsent = stats.unsent;
+    return stats.bytes_out - (uint64_t)queued;
+}
+
 /* Whether the client takes what is sent: as long as it does, it may be slow. */
 static void look_at_progress(struct http_connection *c, ouro_ns now)
 {
-    ouro_stream_stats stats = {0};
-    ouro_stream_stats_get(c->stream, &stats);
+    size_t unsent;
+    uint64_t progress = progress_of(c, &unsent);
     ouro_ns limit = c->server->opts.write_limit;
-    if (stats.unsent == 0 || stats.bytes_out != c->progress) {
-        c->progress = stats.bytes_out;
+    if (unsent == 0 || progress != c->progress) {
+        c->progress = progress;
         c->progress_at = now;
     } else if (now - c->progress_at >= limit) {
         c->too_slow = true;
@@ -115,9 +129,8 @@ int64_t ouro__http_await(struct http_connection *c, enum http_doing doing, ouro_
     c->expired = false;
     ouro_ns deadline = ouro__http_after(limit);
     if (doing == HTTP_WRITING) {
-        ouro_stream_stats stats = {0};
-        ouro_stream_stats_get(c->stream, &stats);
-        c->progress = stats.bytes_out;
+        size_t unsent;
+        c->progress = progress_of(c, &unsent);
         c->progress_at = deadline - limit;
     }
     ouro__http_deadline(c, deadline);
