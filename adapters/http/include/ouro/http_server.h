@@ -17,6 +17,11 @@
  * straight-line code. When its client goes away, the handler is cancelled. Requests that come
  * before the answer to the one before (pipelining) are answered in order, one at a time.
  *
+ * A client may also shut down its sending side and wait for the answer, which looks the same from
+ * here until something is sent. Who does that does it right behind the request, so within 20 ms of
+ * it such an end is taken for that, and the answer is sent; later for a client that has gone. A
+ * reset is always that.
+ *
  * A handler replies once, by one of the ouro_http_reply calls, which copy and do not wait: what
  * they were given is sent when the handler has returned. Whoever has more to say than memory should
  * hold begins a reply by ouro_http_reply_begin() and sends it piece by piece.
@@ -78,8 +83,8 @@ typedef struct ouro_http_server_options {
     uint64_t requests_max; /**< on one connection. Default: 10 000 */
     size_t stack_size;     /**< of handlers' tasks. Default: that of ouro_spawn_with() */
     const char *name;      /**< the Server field. Copied. Default: none is sent */
-    void (*on_access)(const ouro_http_access *line, void *arg); /**< called for each answer.
-                                 Default: ouro_http_log_access() does it if it is asked to */
+    void (*on_access)(const ouro_http_access *line, void *arg); /**< called for each answer; may
+                                 pass it to ouro_http_log_access(). Default: there is no log */
     void (*on_error)(const ouro_http_request *r, int64_t error, const char *detail,
                      void *arg); /**< a handler has failed: @p detail as it gave it to
                                  ouro_task_fail(), or NULL. Default: a line on standard error */
@@ -178,7 +183,8 @@ int64_t ouro_http_next_run(ouro_http_request *r, ouro_http_next *next);
 
 /**
  * Serve a listener's connections. Else as ouro_serve(): a cancel, or ouro_server_stop(), has it
- * accept no more, and answer what was asked; connections that wait for a request end at once.
+ * accept no more, and answer what was asked; connections that wait for a request end at once. The
+ * callbacks of @p opts are given ouro_http_server_options.arg.
  *
  * @param server  Borrowed until the future has settled.
  * @param l       Borrowed until the future has settled.
@@ -358,7 +364,8 @@ const char *ouro_http_json_error(const ouro_http_request *r);
 /* ---- The reply ------------------------------------------------------------------------------- */
 
 /**
- * Add a header field to the reply. Content-Length, Transfer-Encoding, Connection and Date are the
+ * Add a header field to the reply; also after a handler has replied, as middleware may, but not when
+ * a reply that is sent piece by piece has begun. Content-Length, Transfer-Encoding, Connection and Date are the
  * server's and refused.
  *
  * @param r      Borrowed.
