@@ -92,9 +92,9 @@ KernelTest(tools, curl_is_served)
     check_text(shell("head -c 3000000 /dev/zero | curl -sS -T - http://@/echo | wc -c", site.where),
                "3000000\n"); /* in chunks, with Expect */
     check_text(shell("curl -sS -o /dev/null -w '%{http_code}' http://@/none", site.where), "404");
-    check_text(shell("curl -sS -o /dev/null -w '%{http_code}' --path-as-is http://@/../x",
-                     site.where),
-               "400");
+    check_text(
+        shell("curl -sS -o /dev/null -w '%{http_code}' --path-as-is http://@/../x", site.where),
+        "400");
     came_to = 0;
     shell("curl -sS -m 0.3 http://@/long 2>/dev/null || :", site.where);
     for (int i = 0; i < 200 && came_to == 1; i++)

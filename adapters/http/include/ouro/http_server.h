@@ -365,8 +365,8 @@ const char *ouro_http_json_error(const ouro_http_request *r);
 
 /**
  * Add a header field to the reply; also after a handler has replied, as middleware may, but not when
- * a reply that is sent piece by piece has begun. Content-Length, Transfer-Encoding, Connection and Date are the
- * server's and refused.
+ * a reply that is sent piece by piece has begun. Content-Length, Transfer-Encoding, Connection and
+ * Date are the server's and refused.
  *
  * @param r      Borrowed.
  * @param name   Copied.
