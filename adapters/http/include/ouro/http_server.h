@@ -17,6 +17,11 @@
  * straight-line code. When its client goes away, the handler is cancelled. Requests that come
  * before the answer to the one before (pipelining) are answered in order, one at a time.
  *
+ * A client may also shut down its sending side and wait for the answer, which looks the same from
+ * here until something is sent. Who does that does it right behind the request, so within 20 ms of
+ * it such an end is taken for that, and the answer is sent; later for a client that has gone. A
+ * reset is always that.
+ *
  * A handler replies once, by one of the ouro_http_reply calls, which copy and do not wait: what
  * they were given is sent when the handler has returned. Whoever has more to say than memory should
  * hold begins a reply by ouro_http_reply_begin() and sends it piece by piece.
@@ -65,25 +70,25 @@ typedef struct ouro_http_access {
 
 /** Options of servers. Zero is the default of every field. */
 typedef struct ouro_http_server_options {
-    size_t line_max;        /**< bytes of the request line: 414. Default: 8 KiB */
-    size_t headers_max;     /**< bytes of all header fields: 431. Default: 64 KiB */
-    int header_count_max;   /**< how many: 431. Default: 100 */
-    size_t body_max;        /**< bytes of a body: 413. Default: 1 MiB. SIZE_MAX: no limit */
-    ouro_ns header_limit;   /**< from the first byte of a request to the end of its header: 408.
+    size_t line_max;       /**< bytes of the request line: 414. Default: 8 KiB */
+    size_t headers_max;    /**< bytes of all header fields: 431. Default: 64 KiB */
+    int header_count_max;  /**< how many: 431. Default: 100 */
+    size_t body_max;       /**< bytes of a body: 413. Default: 1 MiB. SIZE_MAX: no limit */
+    ouro_ns header_limit;  /**< from the first byte of a request to the end of its header: 408.
                                  Default: 10 s */
-    ouro_ns body_limit;     /**< between two pieces of a body: 408. Default: 30 s */
-    ouro_ns write_limit;    /**< for a client to take a piece of an answer; then the connection is
+    ouro_ns body_limit;    /**< between two pieces of a body: 408. Default: 30 s */
+    ouro_ns write_limit;   /**< for a client to take a piece of an answer; then the connection is
                                  cut off. Default: 60 s */
-    ouro_ns idle_limit;     /**< between two requests. Default: 75 s */
-    uint64_t requests_max;  /**< on one connection. Default: 10 000 */
-    size_t stack_size;      /**< of handlers' tasks. Default: that of ouro_spawn_with() */
-    const char *name;       /**< the Server field. Copied. Default: none is sent */
-    void (*on_access)(const ouro_http_access *line, void *arg); /**< called for each answer.
-                                 Default: ouro_http_log_access() does it if it is asked to */
+    ouro_ns idle_limit;    /**< between two requests. Default: 75 s */
+    uint64_t requests_max; /**< on one connection. Default: 10 000 */
+    size_t stack_size;     /**< of handlers' tasks. Default: that of ouro_spawn_with() */
+    const char *name;      /**< the Server field. Copied. Default: none is sent */
+    void (*on_access)(const ouro_http_access *line, void *arg); /**< called for each answer; may
+                                 pass it to ouro_http_log_access(). Default: there is no log */
     void (*on_error)(const ouro_http_request *r, int64_t error, const char *detail,
-                     void *arg);    /**< a handler has failed: @p detail as it gave it to
+                     void *arg); /**< a handler has failed: @p detail as it gave it to
                                  ouro_task_fail(), or NULL. Default: a line on standard error */
-    void *arg;              /**< passed to both. Borrowed while the server lives */
+    void *arg;                   /**< passed to both. Borrowed while the server lives */
 } ouro_http_server_options;
 
 /** What a server has done. */
@@ -178,7 +183,8 @@ int64_t ouro_http_next_run(ouro_http_request *r, ouro_http_next *next);
 
 /**
  * Serve a listener's connections. Else as ouro_serve(): a cancel, or ouro_server_stop(), has it
- * accept no more, and answer what was asked; connections that wait for a request end at once.
+ * accept no more, and answer what was asked; connections that wait for a request end at once. The
+ * callbacks of @p opts are given ouro_http_server_options.arg.
  *
  * @param server  Borrowed until the future has settled.
  * @param l       Borrowed until the future has settled.
@@ -358,8 +364,9 @@ const char *ouro_http_json_error(const ouro_http_request *r);
 /* ---- The reply ------------------------------------------------------------------------------- */
 
 /**
- * Add a header field to the reply. Content-Length, Transfer-Encoding, Connection and Date are the
- * server's and refused.
+ * Add a header field to the reply; also after a handler has replied, as middleware may, but not when
+ * a reply that is sent piece by piece has begun. Content-Length, Transfer-Encoding, Connection and
+ * Date are the server's and refused.
  *
  * @param r      Borrowed.
  * @param name   Copied.
