@@ -24,14 +24,32 @@
 
 /* ---- The end --------------------------------------------------------------------------------- */
 
+static void names_found(ouro_future *done, void *arg);
+
+/* An answer that comes all the same is read, so that an error in it is not reported. */
+static void ignore_names(ouro_future *done, void *arg)
+{
+    (void)arg;
+    ouro_future_result(done);
+}
+
+static void drop_names(struct http_fetch *f)
+{
+    ouro_off_done(f->names, names_found, f);
+    ouro_cancel(f->names);
+    if (ouro_future_state(f->names) == OURO_PENDING)
+        ouro_on_done(f->names, ignore_names, NULL);
+    else
+        ignore_names(f->names, NULL);
+    f->names = ouro_unref(f->names);
+}
+
 /* Off the hop it is at. */
 static void leave_hop(struct http_fetch *f)
 {
     ouro_http_client *c = f->client;
-    if (f->names) {
-        ouro_cancel(f->names);
-        f->names = ouro_unref(f->names);
-    }
+    if (f->names)
+        drop_names(f);
     f->found = ouro_addresses_free(f->found);
     if (f->stage == HTTP_QUEUED)
         ouro__http_place_unqueue(c, f);
@@ -45,13 +63,9 @@ static void leave_hop(struct http_fetch *f)
     f->place = NULL;
 }
 
-static void names_found(ouro_future *done, void *arg);
-
 void ouro__http_fetch_free(struct http_fetch *f)
 {
     ouro_http_client *c = f->client;
-    if (f->names)
-        ouro_off_done(f->names, names_found, f);
     leave_hop(f);
     TAILQ_REMOVE(&c->fetches, f, link);
     if (f->source_listed)
