@@ -168,21 +168,30 @@ static int64_t begin_hop(struct http_fetch *f)
 
 /* ---- Redirects ------------------------------------------------------------------------------- */
 
-static char *join(const char *base, const char *to)
+static CURLUcode join(CURLU *u, const char *base, const char *to, char **ret)
+{
+    CURLUcode rc = curl_url_set(u, CURLUPART_URL, base, 0);
+    if (rc == CURLUE_OK)
+        rc = curl_url_set(u, CURLUPART_URL, to, CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE);
+    if (rc == CURLUE_OK)
+        rc = curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0);
+    return rc == CURLUE_OK ? curl_url_get(u, CURLUPART_URL, ret, 0) : rc;
+}
+
+/* Where a redirect leads to, seen from @base. 0, -ENOMEM, -EPROTO. */
+static int64_t redirect_url(const char *base, const char *to, char **ret)
 {
     char *url = NULL, *copy = NULL;
     CURLU *u = curl_url();
-    if (u && curl_url_set(u, CURLUPART_URL, base, 0) == CURLUE_OK &&
-        curl_url_set(u, CURLUPART_URL, to, CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE) ==
-            CURLUE_OK &&
-        curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0) == CURLUE_OK &&
-        curl_url_get(u, CURLUPART_URL, &url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK)
-        copy = ouro_memory_alloc(strlen(url) + 1);
-    if (copy)
+    CURLUcode rc = u ? join(u, base, to, &url) : CURLUE_OUT_OF_MEMORY;
+    if (rc == CURLUE_OK && (copy = ouro_memory_alloc(strlen(url) + 1)))
         memcpy(copy, url, strlen(url) + 1);
     curl_free(url);
     curl_url_cleanup(u);
-    return copy;
+    *ret = copy;
+    if (rc == CURLUE_OK || rc == CURLUE_OUT_OF_MEMORY)
+        return copy ? 0 : -ENOMEM;
+    return -EPROTO;
 }
 
 static int64_t move(struct http_fetch *f)
@@ -193,10 +202,11 @@ static int64_t move(struct http_fetch *f)
         f->why = "too many redirects";
         return -ELOOP;
     }
-    char *url = join(f->url, ouro__http_inbox_field(&f->easy->in, "Location"));
-    if (!url) {
-        f->why = "redirected to what is no URL";
-        return -EPROTO;
+    char *url;
+    int64_t rc = redirect_url(f->url, ouro__http_inbox_field(&f->easy->in, "Location"), &url);
+    if (rc < 0) {
+        f->why = rc == -EPROTO ? "redirected to what is no URL" : NULL;
+        return rc;
     }
     bool has_source = f->source;
     char *before = f->moved;
@@ -204,7 +214,7 @@ static int64_t move(struct http_fetch *f)
     leave_hop(f);
     f->url = f->moved = url;
     ouro_memory_release(before);
-    int64_t rc = begin_hop(f);
+    rc = begin_hop(f);
     bool same = f->place && strcasecmp(f->place->origin, from->origin) == 0;
     ouro__http_place_leave(f->client, from);
     ouro__http_request_redirect(f, status, same);

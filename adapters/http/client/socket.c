@@ -116,10 +116,12 @@ curl_socket_t ouro__http_socket_open(void *arg, curlsocktype purpose, struct cur
     ouro_http_client *c = arg;
     (void)purpose;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    c->socket_error = fd < 0 ? -errno : 0;
     if (fd < 0)
         return CURL_SOCKET_BAD;
     struct http_socket *s = ouro_memory_alloc(sizeof(*s));
     if (!s || make_room(c, (size_t)fd) < 0) {
+        c->socket_error = -ENOMEM;
         ouro_memory_release(s);
         close(fd);
         return CURL_SOCKET_BAD;
