@@ -246,6 +246,7 @@ static CURLcode set_method(struct http_easy *e, const struct http_fetch *f)
     return rc;
 }
 
+/* With TLS, a first connection is waited for, since all may share it if it speaks HTTP/2. */
 static CURLcode set_place(struct http_easy *e, struct http_fetch *f)
 {
     int told;
@@ -260,6 +261,11 @@ static CURLcode set_place(struct http_easy *e, struct http_fetch *f)
     if (rc == CURLE_OK && e->proxy != f->place->proxy) {
         rc = curl_easy_setopt(e->curl, CURLOPT_PROXY, f->place->proxy);
         e->proxy = f->place->proxy;
+    }
+    if (rc == CURLE_OK && e->shares != f->place->https) {
+        rc = curl_easy_setopt(e->curl, CURLOPT_PIPEWAIT,
+                              f->place->https && !e->client->opts.http1 ? 1L : 0L);
+        e->shares = f->place->https;
     }
     return rc;
 }
