@@ -23,6 +23,7 @@ struct nginx {
     pid_t pid;
     int port;
     int tls_port;
+    int tls_1_port;
     char folder[64];
     char certificate[128];
 };
@@ -98,8 +99,10 @@ static void make_certificate(struct nginx *n)
              "-subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 "
              "-keyout %s/key.pem -out %s >/dev/null 2>&1",
              n->folder, n->certificate);
-    if (system(command) == 0)
+    if (system(command) == 0) {
         n->tls_port = free_port();
+        n->tls_1_port = free_port();
+    }
 }
 
 static void write_config(const struct nginx *n)
@@ -107,9 +110,9 @@ static void write_config(const struct nginx *n)
     char tls[256] = "";
     if (n->tls_port)
         snprintf(tls, sizeof tls,
-                 "listen 127.0.0.1:%d ssl http2; ssl_certificate cert.pem; "
-                 "ssl_certificate_key key.pem;",
-                 n->tls_port);
+                 "listen 127.0.0.1:%d ssl http2; listen 127.0.0.1:%d ssl; "
+                 "ssl_certificate cert.pem; ssl_certificate_key key.pem;",
+                 n->tls_port, n->tls_1_port);
     FILE *f = create(n, "nginx.conf");
     fprintf(f, config, getuid() == 0 ? "user root;" : "", n->port, tls);
     fclose(f);
@@ -180,6 +183,11 @@ int nginx_port(const struct nginx *n)
 int nginx_tls_port(const struct nginx *n)
 {
     return n->tls_port;
+}
+
+int nginx_tls_1_port(const struct nginx *n)
+{
+    return n->tls_1_port;
 }
 
 const char *nginx_certificate(const struct nginx *n)

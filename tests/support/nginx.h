@@ -26,8 +26,10 @@ struct nginx *nginx_start(int cpu);
 
 int nginx_port(const struct nginx *n);
 
-/* By TLS, with HTTP/2; 0: openssl(1) is not installed. The certificate is for localhost. */
+/* By TLS, with HTTP/2 and without; 0: openssl(1) is not installed. The certificate is for
+ * localhost. */
 int nginx_tls_port(const struct nginx *n);
+int nginx_tls_1_port(const struct nginx *n);
 const char *nginx_certificate(const struct nginx *n);
 
 /* Write the URL of a path. Returns @buf, of 256 bytes. */

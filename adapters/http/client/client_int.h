@@ -237,6 +237,7 @@ struct http_easy {
     ouro_http_client *client;
     struct http_fetch *fetch; /* NULL: free */
     const char *proxy;        /* as it is set */
+    bool shares;              /* set to share connections */
     bool is_plain;            /* set for GET */
     bool has_headers;
     bool was_refused; /* it wanted to look a name up */
@@ -280,6 +281,7 @@ struct ouro_http_client {
     ouro_ns deadline;             /* when libcurl wants to be called; OURO_FOREVER: it does not */
     struct http_socket **sockets; /* by descriptor */
     size_t socket_capacity;
+    int64_t socket_error;              /* < 0: why the last one could not be opened */
     TAILQ_HEAD(, http_socket) changed; /* whose polls are not as libcurl wants them */
 
     struct http_line fetches;

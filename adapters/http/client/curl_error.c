@@ -18,9 +18,12 @@ static int64_t errno_of(struct http_easy *e)
     return number;
 }
 
+/* libcurl does not ask why it got no socket. */
 static int64_t connect_error(struct http_easy *e)
 {
-    int64_t number = errno_of(e);
+    int64_t number = errno_of(e), ours = e->client->socket_error;
+    if (ours < 0)
+        return ours;
     return number > 0 && number != EINPROGRESS && number != EAGAIN ? -number : -ECONNREFUSED;
 }
 

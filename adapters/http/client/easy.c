@@ -27,6 +27,12 @@ static int64_t break_off(struct http_fetch *f, int64_t reason, const char *why)
 
 /* ---- What libcurl calls ---------------------------------------------------------------------- */
 
+/* Whether there still is somebody to be told of what comes. */
+static bool is_wanted(const struct http_fetch *f)
+{
+    return f && f->promise;
+}
+
 static bool will_be_followed(const struct http_inbox *in, const struct http_fetch *f)
 {
     bool moves = in->status == 301 || in->status == 302 || in->status == 303 || in->status == 307 ||
@@ -40,7 +46,7 @@ static size_t on_header(char *line, size_t one, size_t size, void *arg)
     struct http_easy *e = arg;
     struct http_fetch *f = e->fetch;
     (void)one;
-    if (!f->promise)
+    if (!is_wanted(f))
         return 0;
     bool was_complete = e->in.complete;
     int64_t rc = ouro__http_inbox_line(&e->in, line, size);
@@ -90,7 +96,7 @@ static size_t on_body(char *data, size_t one, size_t size, void *arg)
     struct http_fetch *f = e->fetch;
     int64_t rc;
     (void)one;
-    if (!f->promise || size == 0)
+    if (!is_wanted(f) || size == 0)
         return 0;
     if (e->in.moving)
         rc = skip_body(e, size);
@@ -105,7 +111,7 @@ static size_t on_source(char *buf, size_t one, size_t size, void *arg)
 {
     struct http_easy *e = arg;
     struct http_fetch *f = e->fetch;
-    if (!f->promise || !f->source)
+    if (!is_wanted(f) || !f->source)
         return CURL_READFUNC_ABORT;
     int64_t n = f->source(buf, one * size, f->arg);
     if (n == -EAGAIN)
@@ -125,7 +131,7 @@ static int on_lookup(void *resolver, void *unused, void *arg)
     struct http_easy *e = arg;
     (void)resolver;
     (void)unused;
-    if (e->fetch->place->is_number)
+    if (e->fetch && e->fetch->place->is_number)
         return 0;
     e->was_refused = true;
     return 1;
@@ -246,6 +252,7 @@ static CURLcode set_method(struct http_easy *e, const struct http_fetch *f)
     return rc;
 }
 
+/* With TLS, a first connection is waited for, since all may share it if it speaks HTTP/2. */
 static CURLcode set_place(struct http_easy *e, struct http_fetch *f)
 {
     int told;
@@ -260,6 +267,11 @@ static CURLcode set_place(struct http_easy *e, struct http_fetch *f)
     if (rc == CURLE_OK && e->proxy != f->place->proxy) {
         rc = curl_easy_setopt(e->curl, CURLOPT_PROXY, f->place->proxy);
         e->proxy = f->place->proxy;
+    }
+    if (rc == CURLE_OK && e->shares != f->place->https) {
+        rc = curl_easy_setopt(e->curl, CURLOPT_PIPEWAIT,
+                              f->place->https && !e->client->opts.http1 ? 1L : 0L);
+        e->shares = f->place->https;
     }
     return rc;
 }
@@ -300,8 +312,8 @@ int ouro__http_easy_take(ouro_http_client *c, struct http_fetch *f)
 void ouro__http_easy_give(struct http_easy *e)
 {
     ouro_http_client *c = e->client;
+    e->fetch = NULL; /* first: nothing more is for it */
     curl_multi_remove_handle(c->multi, e->curl);
-    e->fetch = NULL;
     if (c->freed || c->free_easies >= c->opts.keep_max) {
         easy_free(e);
         return;

@@ -24,14 +24,32 @@
 
 /* ---- The end --------------------------------------------------------------------------------- */
 
+static void names_found(ouro_future *done, void *arg);
+
+/* An answer that comes all the same is read, so that an error in it is not reported. */
+static void ignore_names(ouro_future *done, void *arg)
+{
+    (void)arg;
+    ouro_future_result(done);
+}
+
+static void drop_names(struct http_fetch *f)
+{
+    ouro_off_done(f->names, names_found, f);
+    ouro_cancel(f->names);
+    if (ouro_future_state(f->names) == OURO_PENDING)
+        ouro_on_done(f->names, ignore_names, NULL);
+    else
+        ignore_names(f->names, NULL);
+    f->names = ouro_unref(f->names);
+}
+
 /* Off the hop it is at. */
 static void leave_hop(struct http_fetch *f)
 {
     ouro_http_client *c = f->client;
-    if (f->names) {
-        ouro_cancel(f->names);
-        f->names = ouro_unref(f->names);
-    }
+    if (f->names)
+        drop_names(f);
     f->found = ouro_addresses_free(f->found);
     if (f->stage == HTTP_QUEUED)
         ouro__http_place_unqueue(c, f);
@@ -45,13 +63,9 @@ static void leave_hop(struct http_fetch *f)
     f->place = NULL;
 }
 
-static void names_found(ouro_future *done, void *arg);
-
 void ouro__http_fetch_free(struct http_fetch *f)
 {
     ouro_http_client *c = f->client;
-    if (f->names)
-        ouro_off_done(f->names, names_found, f);
     leave_hop(f);
     TAILQ_REMOVE(&c->fetches, f, link);
     if (f->source_listed)
@@ -154,21 +168,30 @@ static int64_t begin_hop(struct http_fetch *f)
 
 /* ---- Redirects ------------------------------------------------------------------------------- */
 
-static char *join(const char *base, const char *to)
+static CURLUcode join(CURLU *u, const char *base, const char *to, char **ret)
+{
+    CURLUcode rc = curl_url_set(u, CURLUPART_URL, base, 0);
+    if (rc == CURLUE_OK)
+        rc = curl_url_set(u, CURLUPART_URL, to, CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE);
+    if (rc == CURLUE_OK)
+        rc = curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0);
+    return rc == CURLUE_OK ? curl_url_get(u, CURLUPART_URL, ret, 0) : rc;
+}
+
+/* Where a redirect leads to, seen from @base. 0, -ENOMEM, -EPROTO. */
+static int64_t redirect_url(const char *base, const char *to, char **ret)
 {
     char *url = NULL, *copy = NULL;
     CURLU *u = curl_url();
-    if (u && curl_url_set(u, CURLUPART_URL, base, 0) == CURLUE_OK &&
-        curl_url_set(u, CURLUPART_URL, to, CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE) ==
-            CURLUE_OK &&
-        curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0) == CURLUE_OK &&
-        curl_url_get(u, CURLUPART_URL, &url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK)
-        copy = ouro_memory_alloc(strlen(url) + 1);
-    if (copy)
+    CURLUcode rc = u ? join(u, base, to, &url) : CURLUE_OUT_OF_MEMORY;
+    if (rc == CURLUE_OK && (copy = ouro_memory_alloc(strlen(url) + 1)))
         memcpy(copy, url, strlen(url) + 1);
     curl_free(url);
     curl_url_cleanup(u);
-    return copy;
+    *ret = copy;
+    if (rc == CURLUE_OK || rc == CURLUE_OUT_OF_MEMORY)
+        return copy ? 0 : -ENOMEM;
+    return -EPROTO;
 }
 
 static int64_t move(struct http_fetch *f)
@@ -179,10 +202,11 @@ static int64_t move(struct http_fetch *f)
         f->why = "too many redirects";
         return -ELOOP;
     }
-    char *url = join(f->url, ouro__http_inbox_field(&f->easy->in, "Location"));
-    if (!url) {
-        f->why = "redirected to what is no URL";
-        return -EPROTO;
+    char *url;
+    int64_t rc = redirect_url(f->url, ouro__http_inbox_field(&f->easy->in, "Location"), &url);
+    if (rc < 0) {
+        f->why = rc == -EPROTO ? "redirected to what is no URL" : NULL;
+        return rc;
     }
     bool has_source = f->source;
     char *before = f->moved;
@@ -190,7 +214,7 @@ static int64_t move(struct http_fetch *f)
     leave_hop(f);
     f->url = f->moved = url;
     ouro_memory_release(before);
-    int64_t rc = begin_hop(f);
+    rc = begin_hop(f);
     bool same = f->place && strcasecmp(f->place->origin, from->origin) == 0;
     ouro__http_place_leave(f->client, from);
     ouro__http_request_redirect(f, status, same);

@@ -26,6 +26,7 @@
 
 #define IDLE_MAX 128u
 #define FRESH    OURO_SEC(30)
+#define STREAMS  100
 
 static uint64_t hash_of(const char *text, size_t size)
 {
@@ -125,10 +126,17 @@ void ouro__http_places_free(ouro_http_client *c)
 
 /* ---- Lines ----------------------------------------------------------------------------------- */
 
+/* How many libcurl may have at a time. Those that share connections are as many as servers are told
+ * to take on one (RFC 9113), or else libcurl would make another for each that is too much. */
+static int limit_of(const ouro_http_client *c, const struct http_place *p)
+{
+    return p->multiplexes && c->opts.host_max < STREAMS ? STREAMS : c->opts.host_max;
+}
+
 /* Have it take turns, or not. */
 static void update(ouro_http_client *c, struct http_place *p)
 {
-    bool is_ready = !TAILQ_EMPTY(&p->line) && (p->multiplexes || p->active < c->opts.host_max);
+    bool is_ready = !TAILQ_EMPTY(&p->line) && p->active < limit_of(c, p);
     if (is_ready == p->is_ready)
         return;
     p->is_ready = is_ready;

@@ -10,8 +10,8 @@
  * see no end, and its number must not be another's.
  *
  * Some libcurls (7.88) close a socket that did not come to be a connection behind our back, and may
- * have another under the same number before they say anything. So a socket is known by its inode,
- * which is looked at when libcurl first wants nothing of it, and when its number comes again.
+ * have another under the same number before they say anything. That is noticed when its number
+ * comes again; at the end, when its number may be anybody's, by its inode.
  *
  * How it fails: a poll that cannot be had fails all requests of the client, as a shutdown of the
  * loop does, which cancels polls.
@@ -37,7 +37,6 @@ struct http_socket {
     unsigned armed;  /* that the poll waits for */
     bool is_changed; /* in client.changed */
     bool is_ending;  /* the poll, by our doing */
-    bool is_kept;    /* libcurl wanted nothing of it, and kept it open */
     bool is_closed;  /* by libcurl: it is out of the table */
     bool is_gone;    /* behind our back */
 };
@@ -116,10 +115,12 @@ curl_socket_t ouro__http_socket_open(void *arg, curlsocktype purpose, struct cur
     ouro_http_client *c = arg;
     (void)purpose;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    c->socket_error = fd < 0 ? -errno : 0;
     if (fd < 0)
         return CURL_SOCKET_BAD;
     struct http_socket *s = ouro_memory_alloc(sizeof(*s));
     if (!s || make_room(c, (size_t)fd) < 0) {
+        c->socket_error = -ENOMEM;
         ouro_memory_release(s);
         close(fd);
         return CURL_SOCKET_BAD;
@@ -172,23 +173,9 @@ int ouro__http_socket_changed(CURL *curl, curl_socket_t fd, int what, void *arg,
     return 0;
 }
 
-/* Whether libcurl has closed it without a word. */
-static bool has_gone(struct http_socket *s)
-{
-    if (s->wanted || s->is_kept)
-        return false;
-    s->is_kept = inode_of(s->fd) == s->inode;
-    s->is_gone = !s->is_kept;
-    return s->is_gone;
-}
-
 static int settle(struct http_socket *s)
 {
     int rc;
-    if (has_gone(s)) {
-        let_go(s);
-        return 0;
-    }
     if (s->wait.poll) {
         if (s->armed != s->wanted && !s->is_ending && ouro__http_wait_cancel(&s->wait))
             s->is_ending = true;

@@ -141,7 +141,13 @@ KernelTest(http_ends, an_attempt_to_connect_has_a_limit)
     ouro_http_client *c = client_with((ouro_http_client_options){.connect_limit = OURO_MS(60)});
     snprintf(url, sizeof url, "http://127.0.0.1:%d/", port);
     check_eq(ouro_await(ouro_http_get(c, url, NULL)), -ETIMEDOUT);
+    int others[4]; /* which have the number of the socket that came to nothing */
+    for (int i = 0; i < 4; i++)
+        others[i] = dup(fd);
     ouro_http_client_free(c);
+    check_eq(ouro_await(ouro_sleep(OURO_MS(5))), 0);
+    for (int i = 0; i < 4; i++)
+        check_eq(close(others[i]), 0);
     for (int i = 0; i < 4; i++)
         close(full[i]);
     close(fd);
@@ -151,11 +157,14 @@ KernelTest(http_ends, an_attempt_to_connect_has_a_limit)
 /* A wait in the line is no attempt to connect. */
 KernelTest(http_ends, waiting_for_others_does_not_count_as_connecting)
 {
-    struct wild *w = wild_start(NULL);
+    static const struct script closes[] = {
+        {.path = "/", .bytes = OK "Connection: close\r\nContent-Length: 0\r\n\r\n", .then = CLOSE},
+        {0}};
+    struct wild *w = wild_start(closes);
     ouro_future *f[6];
     ouro_http_client *c = client_with(
         (ouro_http_client_options){.host_max = 1, .connect_limit = OURO_MS(50)});
-    w->delay = OURO_MS(30);
+    w->delay = OURO_MS(40);
     for (int i = 0; i < 6; i++)
         f[i] = ouro_http_get(c, wild_url(w, "/"), NULL);
     check_eq(ouro_await(ouro_gather(f, 6, OURO_GATHER_ALL, NULL)), 0);
@@ -171,7 +180,10 @@ KernelTest(http_ends, a_server_that_stalls_is_cut_off_by_a_timeout)
     const char *const paths[] = {"/stall", "/silent"};
     for (int i = 0; i < 2; i++) {
         ouro_future *f = ouro_http_get(c, wild_url(w, paths[i]), NULL);
+        check_eq(ouro_await(ouro_sleep(OURO_MS(20))), 0);
+        uint64_t before = stats().turns;
         check_eq(ouro_await(ouro_timeout(f, OURO_MS(30))), -ETIMEDOUT);
+        check(stats().turns - before < 20); /* nothing spins meanwhile */
         check_eq(ouro_await(ouro_sleep(OURO_MS(20))), 0);
         check_eq(w->ends, i + 1); /* it has seen us go */
         check_eq(w->live, 0);

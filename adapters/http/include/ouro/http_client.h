@@ -99,22 +99,25 @@ typedef struct ouro_http_client_options {
 /** Options of requests. Zero is the default of every field. What it points to is copied, but for
  *  data. */
 typedef struct ouro_http_options {
-    const ouro_http_field *headers; /**< of the request */
-    size_t header_count;            /**< how many */
-    const ouro_http_field *query;   /**< added to the URL's, encoded */
-    size_t query_count;             /**< how many */
-    const ouro_http_field *form;    /**< a body, as application/x-www-form-urlencoded */
-    size_t form_count;              /**< how many */
-    const char *json;               /**< a body, as application/json: the text */
-    const void *data;               /**< a body as it is; borrowed until the future settles */
-    size_t size;                    /**< its bytes */
-    const char *type;               /**< its Content-Type. Default: application/octet-stream */
-    ouro_http_source *source;       /**< a body that is made piece by piece, in chunks */
-    ouro_http_sink *sink;           /**< takes the answer's body; response.body stays empty */
-    void *arg;                      /**< passed to both. Borrowed until the future settles */
-    size_t body_max;                /**< bytes of an answer that is kept: -EMSGSIZE. Default:
+    const ouro_http_field
+        *headers;                 /**< of the request; Content-Length and Transfer-Encoding are the
+                                         client's own and refused */
+    size_t header_count;          /**< how many */
+    const ouro_http_field *query; /**< added to the URL's, encoded */
+    size_t query_count;           /**< how many */
+    const ouro_http_field *form;  /**< a body, as application/x-www-form-urlencoded */
+    size_t form_count;            /**< how many */
+    const char *json;             /**< a body, as application/json: the text */
+    const void *data;             /**< a body as it is; borrowed until the future settles */
+    size_t size;                  /**< its bytes */
+    const char *type;             /**< its Content-Type. Default: application/octet-stream */
+    ouro_http_source *source;     /**< a body that is made piece by piece, in chunks. It cannot be
+                                         sent again: a redirect that wants that is -EIO */
+    ouro_http_sink *sink;         /**< takes the answer's body; response.body stays empty */
+    void *arg;                    /**< passed to both. Borrowed until the future settles */
+    size_t body_max;              /**< bytes of an answer that is kept: -EMSGSIZE. Default:
                                          64 MiB */
-    int redirects_max;              /**< -1: follow none. Default: 10 */
+    int redirects_max;            /**< -1: follow none. Default: 10 */
 } ouro_http_options;
 
 /** What a client has done. */
@@ -160,13 +163,14 @@ ouro_http_client *ouro_http_client_free(ouro_http_client *client);
  * @return A future, never NULL; its ptr is an ouro_http_response, n its status.
  *   - n >= 100     an answer
  *   - -EINVAL      NULL; a malformed URL or method; several bodies; a field's name that is no
- *                  token, or a value with CR, LF or NUL in it: the detail names it
+ *                  token or the client's own, or a value with a control character in it but a tab:
+ *                  the detail names it
  *   - -EPROTONOSUPPORT a scheme other than http and https
  *   - -OURO_ENONAME, -OURO_ETRYAGAIN, ...   see ouro_resolve()
  *   - -ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT (connect_limit), -ECONNRESET, -EPIPE
- *   - -EPROTO      the answer is no HTTP, or breaks off
+ *   - -EPROTO      the answer is no HTTP, or breaks off; a redirect to what is no URL
  *   - -ELOOP       more than redirects_max
- *   - -EMSGSIZE    more than body_max
+ *   - -EMSGSIZE    more than body_max, or a header of more than 256 KiB
  *   - -EKEYREJECTED the certificate is not to be trusted
  *   - -ECONNABORTED TLS failed otherwise
  *   - what the sink or the source has returned
