@@ -49,8 +49,8 @@ static int64_t complain(ouro_http_request *r, const char *upstream, const ouro_r
         snprintf(why, sizeof why, "it answered with status %lld", (long long)answer->n);
     else
         snprintf(why, sizeof why, "%s", ouro_strerror(answer->n));
-    return ouro_http_reply_json(
-        r, status, json_pack("{s:s, s:s}", "upstream", upstream, "error", why));
+    return ouro_http_reply_json(r, status,
+                                json_pack("{s:s, s:s}", "upstream", upstream, "error", why));
 }
 
 static int64_t merge(ouro_http_request *r, const ouro_result *answers)

@@ -2,7 +2,7 @@
 /*
  * A tiny API whose answers take as long as they are asked to: something to try clients on.
  *
- *     delay_api [--port P]              # then: curl localhost:8080/delay/500
+ *     delay_api [--at PLACE]            # then: curl localhost:8080/delay/500
  *     delay_api --selftest
  *
  *     GET /delay/{ms}        answers after so many milliseconds
@@ -37,8 +37,8 @@ static int64_t answer_later(ouro_http_request *r, void *arg)
     int64_t rc = ouro_await(ouro_sleep(OURO_MS(ms)));
     if (rc < 0)
         return rc;
-    snprintf(text, sizeof text, "that took %lld ms\n", (long long)ms);
-    return ouro_http_reply_text(r, 200, text);
+    int size = snprintf(text, sizeof text, "{\"took_ms\": %lld}\n", (long long)ms);
+    return ouro_http_reply(r, 200, "application/json", text, (size_t)size);
 }
 
 static int64_t answer_status(ouro_http_request *r, void *arg)
@@ -155,7 +155,7 @@ static int64_t try_all(const char *where)
 /* ---- The program ----------------------------------------------------------------------------- */
 
 struct options {
-    const char *port;
+    const char *place;
     int selftest;
 };
 
@@ -184,11 +184,9 @@ static int64_t run(void *arg)
     const struct options *o = arg;
     ouro_http_server *server;
     ouro_listener *l;
-    char where[64];
-    snprintf(where, sizeof where, o->selftest ? "127.0.0.1:0" : ":%s", o->port);
-    int64_t rc = ouro_listen(where, NULL, &l);
+    int64_t rc = ouro_listen(o->place, NULL, &l);
     if (rc < 0) {
-        fprintf(stderr, "%s: %s\n", where, ouro_strerror(rc));
+        fprintf(stderr, "%s: %s\n", o->place, ouro_strerror(rc));
         return rc;
     }
     rc = ouro_http_server_new(NULL, &server);
@@ -205,18 +203,19 @@ static int64_t run(void *arg)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"port", required_argument, NULL, 'p'},
+        {"at", required_argument, NULL, 'a'},
         {"selftest", no_argument, NULL, 's'},
         {0},
     };
-    struct options o = {.port = "8080"};
-    for (int c; (c = getopt_long(argc, argv, "p:s", options, NULL)) != -1;) {
-        if (c == 'p') {
-            o.port = optarg;
+    struct options o = {.place = ":8080"};
+    for (int c; (c = getopt_long(argc, argv, "a:s", options, NULL)) != -1;) {
+        if (c == 'a') {
+            o.place = optarg;
         } else if (c == 's') {
             o.selftest = 1;
+            o.place = "127.0.0.1:0";
         } else {
-            fprintf(stderr, "usage: %s [--port P] [--selftest]\n", argv[0]);
+            fprintf(stderr, "usage: %s [--at PLACE] [--selftest]\n", argv[0]);
             return 2;
         }
     }

@@ -49,8 +49,7 @@ static void show_progress(const struct fetching *all)
                 *all->done == all->total ? "\n" : "");
 }
 
-static void describe(struct one *o, ouro_future *f, int64_t status,
-                     const ouro_http_response *page)
+static void describe(struct one *o, ouro_future *f, int64_t status, const ouro_http_response *page)
 {
     const char *detail = page ? NULL : ouro_future_detail(f);
     if (page)
@@ -246,6 +245,6 @@ int main(int argc, char **argv)
         return 2;
     }
     int64_t rc = strcmp(argv[1], "--selftest") == 0 ? ouro_run(selftest, NULL, NULL)
-                                                   : fetch_given(argc, argv);
+                                                    : fetch_given(argc, argv);
     return ouro_exit_code(rc);
 }

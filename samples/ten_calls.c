@@ -68,7 +68,9 @@ static int64_t tell(const char *how, int64_t (*calls)(const struct caller *c),
     double times = (double)(ouro_now() - began) / (double)takes;
     fprintf(stderr, "%s: %.2f s\n", how, times * (double)takes / 1e9);
     printf("ten calls %s took as long as %s\n", how,
-           times >= CALLS ? "ten" : times < 2.5 ? "one" : "several");
+           times >= CALLS ? "ten"
+           : times < 2.5  ? "one"
+                          : "several");
     return rc;
 }
 

@@ -124,8 +124,8 @@ static int64_t list(ouro_http_request *r, void *pool)
     for (int64_t row = 0; row < n; row++)
         json_array_append_new(users, user_of(rows, row));
     ouro_pg_result_free(rows);
-    return ouro_http_reply_json(
-        r, 200, json_pack("{s:I, s:o}", "page", (json_int_t)page, "users", users));
+    return ouro_http_reply_json(r, 200,
+                                json_pack("{s:I, s:o}", "page", (json_int_t)page, "users", users));
 }
 
 static int64_t create(ouro_http_request *r, void *pool)
@@ -149,10 +149,10 @@ static int64_t read_one(ouro_http_request *r, void *pool)
     int64_t id;
     if (ouro_http_param_int(r, "id", &id) < 0)
         return refuse(r, 404, "there is no such user");
-    return reply_user(r, 200,
-                      ouro_pg_pool_query(
-                          pool, "SELECT id, name, email FROM ouro_api_users WHERE id = $1::int8",
-                          OURO_PG_PARAMS(ouro_pg_int(id)), NULL));
+    return reply_user(
+        r, 200,
+        ouro_pg_pool_query(pool, "SELECT id, name, email FROM ouro_api_users WHERE id = $1::int8",
+                           OURO_PG_PARAMS(ouro_pg_int(id)), NULL));
 }
 
 static int64_t change(ouro_http_request *r, void *pool)
@@ -194,8 +194,10 @@ static const struct {
     const char *path;
     ouro_http_handler *handler;
 } routes[] = {
-    {"GET", "/users", list},          {"POST", "/users", create},
-    {"GET", "/users/{id}", read_one}, {"PUT", "/users/{id}", change},
+    {"GET", "/users", list},
+    {"POST", "/users", create},
+    {"GET", "/users/{id}", read_one},
+    {"PUT", "/users/{id}", change},
     {"DELETE", "/users/{id}", remove_one},
 };
 
@@ -338,7 +340,7 @@ int main(int argc, char **argv)
         return 2;
     }
     int64_t rc = strcmp(argv[1], "--selftest") == 0 ? ouro_run(selftest, NULL, NULL)
-                                                   : ouro_run(run, argv, NULL);
+                                                    : ouro_run(run, argv, NULL);
     if (rc < 0 && rc != -EINTR)
         fprintf(stderr, "users_api: %s\n", ouro_strerror(rc));
     return ouro_exit_code(rc);
