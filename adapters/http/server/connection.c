@@ -242,8 +242,10 @@ static int64_t fill_more(struct http_connection *c, ouro_ns limit)
     char *to = c->room->in + c->size;
     int64_t n = ouro__http_await(
         c, HTTP_HEADER, ouro_stream_read(c->stream, to, c->room->in_room - c->size), limit);
-    if (n > 0)
+    if (n > 0) {
+        c->heard = ouro_now();
         c->size += (size_t)n;
+    }
     return n;
 }
 
@@ -263,8 +265,8 @@ static int64_t no_header(struct http_connection *c, int64_t rc, bool began)
 /* Bytes of the next request's header; 0: the connection ends in good order; or an error. */
 static int64_t get_header(struct http_connection *c)
 {
-    ouro_ns begun = c->heard;
     size_t seen = 0;
+    c->begun = c->heard;
     if (c->at == c->size && c->room) {
         ouro__http_room_put(c->server, c->room);
         c->room = NULL;
@@ -282,9 +284,9 @@ static int64_t get_header(struct http_connection *c)
             if (is_stopping(c))
                 return 0;
             n = fill_first(c);
-            begun = c->heard;
+            c->begun = c->heard;
         } else {
-            ouro_ns passed = ouro_now() - begun, limit = c->server->opts.header_limit;
+            ouro_ns passed = ouro_now() - c->begun, limit = c->server->opts.header_limit;
             seen = c->size - c->at;
             n = fill_more(c, limit > passed ? limit - passed : 0);
         }
@@ -315,7 +317,7 @@ static int parse(struct http_connection *c, size_t size)
 {
     ouro_http_request *r = &c->r;
     r->c = c;
-    r->start = c->heard;
+    r->start = c->begun;
     r->head.fields = c->room->fields;
     int rc = http_header_parse(c->room->in + c->at, size, &c->server->limits, &r->head);
     if (rc < 0)
@@ -370,8 +372,6 @@ static int64_t handle(struct http_connection *c, bool *ret_keep)
     if (ouro_future_state(task) == OURO_PENDING) {
         c->handler = task;
         ouro__http_watch(c);
-        if (c->sends)
-            ouro__http_deadline(c, ouro__http_after(c->server->opts.write_limit));
     }
     int64_t n = ouro_await(task);
     c->handler = NULL;
@@ -442,15 +442,16 @@ static void linger(struct http_connection *c)
     }
 }
 
+/* A cancel ends all of it but the wait for the kernel to let go of the socket. */
 static void finish(struct http_connection *c, int64_t rc)
 {
     ouro_scope scope;
-    int shielded = ouro_scope_enter(&scope, &(ouro_scope_options){.shield = 1});
     if (rc >= 0)
         rc = ouro__http_await(c, HTTP_WRITING, ouro_stream_flush(c->stream),
                               c->server->opts.write_limit);
     if (rc >= 0 && !c->gone && !c->too_slow && (c->broken || c->at < c->size))
         linger(c);
+    int shielded = ouro_scope_enter(&scope, &(ouro_scope_options){.shield = 1});
     ouro__http_unwatch(c);
     ouro__http_alarm_stop(c);
     if (c->room)
@@ -467,10 +468,16 @@ int64_t ouro__http_serve(struct http_connection *c)
     c->server->stats.connections++;
     c->server->stats.live++;
     while (rc >= 0 && keep) {
+        bool pipelined = c->at < c->size;
         rc = get_header(c);
         if (rc <= 0)
             break;
-        rc = serve_request(c, (size_t)rc, &keep);
+        size_t size = (size_t)rc;
+        if (pipelined) /* answers that nobody takes must not pile up */
+            rc = ouro__http_await(c, HTTP_WRITING, ouro_stream_drain(c->stream),
+                                  c->server->opts.write_limit);
+        if (rc >= 0)
+            rc = serve_request(c, size, &keep);
     }
     finish(c, rc);
     c->server->stats.live--;
