@@ -48,8 +48,8 @@ static double by_ouro(const void *arg)
     uint64_t start = bench_cpu();
     for (unsigned i = 0; i < ROUND; i++) {
         struct http_head head = {.fields = fields};
-        int64_t size = http_header_find(r->bytes, r->size, 0, &limits);
-        if (size > 0 && http_header_parse(r->bytes, (size_t)size, &limits, &head) == 0)
+        int64_t size = ouro__http_header_find(r->bytes, r->size, 0, &limits);
+        if (size > 0 && ouro__http_header_parse(r->bytes, (size_t)size, &limits, &head) == 0)
             count += head.count;
     }
     double figure = bench_cpu_per(start, ROUND);

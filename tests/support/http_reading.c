@@ -86,7 +86,7 @@ static bool inside(struct http_text t, const char *bytes, size_t size)
 
 static void check_head(const struct http_head *head, const char *bytes, size_t size)
 {
-    must(http_is_token(head->method.at, head->method.size));
+    must(ouro__http_parser_is_token(head->method.at, head->method.size));
     must(head->target.size > 0);
     must(head->target.at[0] == '/' || head->target.at[0] == '?' || head->target.at[0] == '*');
     must(inside(head->method, bytes, size) && inside(head->host, bytes, size));
@@ -95,8 +95,8 @@ static void check_head(const struct http_head *head, const char *bytes, size_t s
     for (size_t i = 0; i < head->count; i++) {
         const struct http_field *f = &head->fields[i];
         must(inside(f->name, bytes, size) && inside(f->value, bytes, size));
-        must(http_is_token(f->name.at, f->name.size));
-        must(http_is_value(f->value.at, f->value.size));
+        must(ouro__http_parser_is_token(f->name.at, f->name.size));
+        must(ouro__http_parser_is_value(f->value.at, f->value.size));
     }
 }
 
@@ -105,7 +105,7 @@ static void check_path(const struct http_head *head)
     char *path = malloc(head->target.size + 1);
     size_t query;
     must(path);
-    int64_t n = http_path_decode(head->target.at, head->target.size, path, &query);
+    int64_t n = ouro__http_path_decode(head->target.at, head->target.size, path, &query);
     if (n >= 0) {
         must(n > 0 && (size_t)n <= head->target.size && path[0] == '/' && path[n] == '\0');
         must(strlen(path) == (size_t)n);
@@ -140,13 +140,13 @@ static size_t read_head(const char *bytes, size_t size, size_t first, size_t ste
     size_t there = first < size ? first : size, seen = 0;
     for (;;) {
         char *copy = come(bytes, there);
-        int64_t n = http_header_find(copy, there, seen, limits);
+        int64_t n = ouro__http_header_find(copy, there, seen, limits);
         r->status = n > 0 ? 0 : n < 0 ? (int)n : HTTP_MORE;
         if (n > 0) {
             must((size_t)n <= there);
             char *exact = come(bytes, (size_t)n);
             r->used = (size_t)n;
-            r->status = http_header_parse(exact, (size_t)n, limits, head);
+            r->status = ouro__http_header_parse(exact, (size_t)n, limits, head);
             if (r->status == 0) {
                 check_head(head, exact, (size_t)n);
                 check_path(head);
@@ -162,21 +162,22 @@ static size_t read_head(const char *bytes, size_t size, size_t first, size_t ste
     }
 }
 
-/* What is there of the body, until it is over or there is no more: as http_body_take(). */
+/* What is there of the body, until it is over or there is no more: as
+ * ouro__http_parser_body_take(). */
 static int take_all(struct http_body *b, const char *bytes, size_t size, struct http_reading *r)
 {
     size_t at = 0;
     for (;;) {
         size_t used;
         struct http_text data;
-        int rc = http_body_take(b, bytes + at, size - at, &used, &data);
+        int rc = ouro__http_parser_body_take(b, bytes + at, size - at, &used, &data);
         must(used <= size - at && data.size <= used);
         must(inside(data, bytes + at, used));
         http_reading_add(r, data.at, data.size);
         at += used;
         r->used += used;
         if (rc < 0)
-            must(http_body_take(b, "0\r\n\r\n", 5, &used, &data) == rc && used == 0);
+            must(ouro__http_parser_body_take(b, "0\r\n\r\n", 5, &used, &data) == rc && used == 0);
         if (rc != 0 || at == size)
             return rc;
         must(used > 0);
@@ -187,7 +188,7 @@ static void read_body(const char *bytes, size_t size, size_t there, size_t step,
                       const struct http_head *head, struct http_reading *r)
 {
     struct http_body b;
-    http_body_begin(&b, head);
+    ouro__http_parser_body_begin(&b, head);
     for (;;) {
         char *copy = come(bytes + r->used, there - r->used);
         int rc = take_all(&b, copy, there - r->used, r);
@@ -226,7 +227,7 @@ void http_read_any(const char *bytes, size_t size, size_t split)
     }
     char *decoded = malloc(size + 1);
     must(decoded);
-    int64_t n = http_percent_decode(bytes, size, split % 2, decoded);
+    int64_t n = ouro__http_percent_decode(bytes, size, split % 2, decoded);
     must(n <= (int64_t)size && (n < 0 || !memchr(decoded, '\0', (size_t)n)));
     free(decoded);
 }

@@ -12,14 +12,16 @@ TestSuite(http_body, .timeout = 60);
 
 static const struct http_head chunked = {.body = HTTP_CHUNKED};
 
-/* Take @text in pieces of @step: what http_body_take() says at last, the body in @ret_body. */
+/* Take @text in pieces of @step: what ouro__http_parser_body_take() says at last, the body in
+ * @ret_body. */
 static int take(struct http_body *b, const char *text, size_t size, size_t step, char *ret_body)
 {
     size_t at = 0, used, body = 0;
     int rc = 0;
     while (rc == 0 && at < size) {
         struct http_text data;
-        rc = http_body_take(b, text + at, size - at < step ? size - at : step, &used, &data);
+        rc = ouro__http_parser_body_take(b, text + at, size - at < step ? size - at : step, &used,
+                                         &data);
         check(data.at >= text + at && data.at + data.size <= text + at + used);
         memcpy(ret_body + body, data.at, data.size);
         body += data.size;
@@ -33,7 +35,7 @@ static int take(struct http_body *b, const char *text, size_t size, size_t step,
 static int take_chunks(const char *text, size_t step, char *ret_body)
 {
     struct http_body b;
-    http_body_begin(&b, &chunked);
+    ouro__http_parser_body_begin(&b, &chunked);
     return take(&b, text, strlen(text), step, ret_body);
 }
 
@@ -54,7 +56,7 @@ Test(http_body, a_body_of_a_given_size_ends_with_its_last_byte)
     char body[16];
     for (size_t step = 1; step < 12; step++) {
         struct http_body b;
-        http_body_begin(&b, &head);
+        ouro__http_parser_body_begin(&b, &head);
         check_eq(take(&b, "helloNEXT", 9, step, body), 1);
         check_text(body, "hello");
         check_eq(b.left, 0);
@@ -67,14 +69,14 @@ Test(http_body, a_body_may_be_larger_than_memory)
     struct http_body b;
     struct http_text data;
     size_t used;
-    http_body_begin(&b, &head);
-    check_eq(http_body_take(&b, "hello", 5, &used, &data), 0);
+    ouro__http_parser_body_begin(&b, &head);
+    check_eq(ouro__http_parser_body_take(&b, "hello", 5, &used, &data), 0);
     check_eq(used, 5);
     check_eq(data.size, 5);
     check_eq(b.left, 999999999999999994);
 
-    http_body_begin(&b, &chunked);
-    check_eq(http_body_take(&b, "fffffffffffffff\r\nhello", 22, &used, &data), 0);
+    ouro__http_parser_body_begin(&b, &chunked);
+    check_eq(ouro__http_parser_body_take(&b, "fffffffffffffff\r\nhello", 22, &used, &data), 0);
     check_eq(used, 22);
     check_eq(data.size, 5);
     check_eq(b.left, 0xffffffffffffffa);
@@ -86,8 +88,8 @@ Test(http_body, no_body_takes_nothing)
     struct http_body b;
     struct http_text data;
     size_t used = 1;
-    http_body_begin(&b, &head);
-    check_eq(http_body_take(&b, "GET", 3, &used, &data), 1);
+    ouro__http_parser_body_begin(&b, &head);
+    check_eq(ouro__http_parser_body_take(&b, "GET", 3, &used, &data), 1);
     check_eq(used, 0);
     check_eq(data.size, 0);
 }
@@ -97,10 +99,10 @@ Test(http_body, what_is_over_stays_over)
     struct http_body b;
     struct http_text data;
     size_t used;
-    http_body_begin(&b, &chunked);
-    check_eq(http_body_take(&b, "0\r\n\r\nGET", 8, &used, &data), 1);
+    ouro__http_parser_body_begin(&b, &chunked);
+    check_eq(ouro__http_parser_body_take(&b, "0\r\n\r\nGET", 8, &used, &data), 1);
     check_eq(used, 5);
-    check_eq(http_body_take(&b, "GET", 3, &used, &data), 1);
+    check_eq(ouro__http_parser_body_take(&b, "GET", 3, &used, &data), 1);
     check_eq(used, 0);
 }
 
@@ -109,8 +111,8 @@ Test(http_body, nothing_takes_nothing)
     struct http_body b;
     struct http_text data;
     size_t used = 1;
-    http_body_begin(&b, &chunked);
-    check_eq(http_body_take(&b, "", 0, &used, &data), 0);
+    ouro__http_parser_body_begin(&b, &chunked);
+    check_eq(ouro__http_parser_body_take(&b, "", 0, &used, &data), 0);
     check_eq(used, 0);
     check_eq(data.size, 0);
 }
@@ -120,9 +122,9 @@ Test(http_body, what_is_refused_stays_refused)
     struct http_body b;
     struct http_text data;
     size_t used;
-    http_body_begin(&b, &chunked);
-    check_eq(http_body_take(&b, "1\n", 2, &used, &data), -400);
-    check_eq(http_body_take(&b, "0\r\n\r\n", 5, &used, &data), -400);
+    ouro__http_parser_body_begin(&b, &chunked);
+    check_eq(ouro__http_parser_body_take(&b, "1\n", 2, &used, &data), -400);
+    check_eq(ouro__http_parser_body_take(&b, "0\r\n\r\n", 5, &used, &data), -400);
     check_eq(used, 0);
 }
 
@@ -131,11 +133,11 @@ Test(http_body, data_before_an_error_are_given_out_first)
     struct http_body b;
     struct http_text data;
     size_t used;
-    http_body_begin(&b, &chunked);
-    check_eq(http_body_take(&b, "2\r\nhiXX", 7, &used, &data), 0);
+    ouro__http_parser_body_begin(&b, &chunked);
+    check_eq(ouro__http_parser_body_take(&b, "2\r\nhiXX", 7, &used, &data), 0);
     check_eq(used, 5);
     check_eq(data.size, 2);
-    check_eq(http_body_take(&b, "XX", 2, &used, &data), -400);
+    check_eq(ouro__http_parser_body_take(&b, "XX", 2, &used, &data), -400);
     check_eq(data.size, 0);
 }
 

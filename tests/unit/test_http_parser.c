@@ -90,7 +90,7 @@ Test(http_parser, the_request_ends_where_the_next_begins)
 
 static int64_t find(const char *text, size_t seen)
 {
-    return http_header_find(text, strlen(text), seen, &http_usual_limits);
+    return ouro__http_header_find(text, strlen(text), seen, &http_usual_limits);
 }
 
 Test(http_parser, the_end_is_found_wherever_the_search_goes_on)
@@ -127,7 +127,7 @@ Test(http_parser, a_header_that_is_none_is_refused_and_not_read_beyond)
         char *exact = malloc(size ? size : 1);
         memcpy(exact, texts[i], size);
         struct http_head head = {.fields = fields};
-        check_eq(http_header_parse(exact, size, &limits, &head), -400);
+        check_eq(ouro__http_header_parse(exact, size, &limits, &head), -400);
         free(exact);
     }
 }
@@ -202,12 +202,12 @@ Test(http_parser, tokens_and_values_are_told_by_every_byte)
                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     for (int i = 0; i < 256; i++) {
         char c = (char)i;
-        check_eq(http_is_token(&c, 1), i != 0 && strchr(token, i) != NULL);
-        check_eq(http_is_value(&c, 1), i == '\t' || (i >= ' ' && i != 127));
+        check_eq(ouro__http_parser_is_token(&c, 1), i != 0 && strchr(token, i) != NULL);
+        check_eq(ouro__http_parser_is_value(&c, 1), i == '\t' || (i >= ' ' && i != 127));
     }
-    check(!http_is_token("", 0));
-    check(http_is_value("", 0));
-    check(!http_is_token("a b", 3));
+    check(!ouro__http_parser_is_token("", 0));
+    check(ouro__http_parser_is_value("", 0));
+    check(!ouro__http_parser_is_token("a b", 3));
 }
 
 /* Values are looked at eight bytes at a time. */
@@ -218,7 +218,8 @@ Test(http_parser, no_byte_of_a_long_value_is_overlooked)
             char value[24];
             memset(value, 'v', sizeof(value));
             value[at] = (char)i;
-            check_eq(http_is_value(value, sizeof(value)), i == '\t' || (i >= ' ' && i != 127));
-            check(http_is_value(value, at));
+            check_eq(ouro__http_parser_is_value(value, sizeof(value)),
+                     i == '\t' || (i >= ' ' && i != 127));
+            check(ouro__http_parser_is_value(value, at));
         }
 }

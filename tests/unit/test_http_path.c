@@ -16,7 +16,7 @@ static char *decode(const char *target, size_t size, size_t *ret_query)
 {
     char *copy = malloc(size ? size : 1), *to = malloc(size + 1);
     memcpy(copy, target, size);
-    int64_t n = http_path_decode(copy, size, to, ret_query);
+    int64_t n = ouro__http_path_decode(copy, size, to, ret_query);
     free(copy);
     if (n >= 0) {
         check_eq(strlen(to), n);
@@ -188,8 +188,8 @@ static void check_decodes(const char *text, bool plus, const char *want)
     size_t size = strlen(text);
     char *place = malloc(size ? size : 1), *other = malloc(size ? size : 1);
     memcpy(place, text, size);
-    int64_t n = http_percent_decode(place, size, plus, other);
-    int64_t m = http_percent_decode(place, size, plus, place); /* where it lies */
+    int64_t n = ouro__http_percent_decode(place, size, plus, other);
+    int64_t m = ouro__http_percent_decode(place, size, plus, place); /* where it lies */
     check_eq(n, want ? (int64_t)strlen(want) : -1);
     check_eq(m, n);
     check(n < 0 || (memcmp(other, want, (size_t)n) == 0 && memcmp(place, want, (size_t)n) == 0));

@@ -35,7 +35,7 @@ enum state {
     TRAILER_LF,
 };
 
-void http_body_begin(struct http_body *b, const struct http_head *head)
+void ouro__http_parser_body_begin(struct http_body *b, const struct http_head *head)
 {
     *b = (struct http_body){.kind = head->body};
     switch (head->body) {
@@ -54,7 +54,7 @@ void http_body_begin(struct http_body *b, const struct http_head *head)
 
 static int size_digit(struct http_body *b, char c)
 {
-    int digit = http__hex(c);
+    int digit = ouro__http_hex(c);
     if (digit >= 0) {
         b->left = b->left * 16 + (unsigned)digit;
         return ++b->digits <= DIGITS_MAX ? CHUNK_SIZE : -400;
@@ -82,25 +82,25 @@ static int extension_byte(enum state state, char c)
 {
     switch (state) {
     case EXTENSION:
-        return http__is(c, HTTP_TOKEN) ? EXTENSION_NAME : -400;
+        return ouro__http_is(c, HTTP_TOKEN) ? EXTENSION_NAME : -400;
     case EXTENSION_NAME:
-        if (http__is(c, HTTP_TOKEN))
+        if (ouro__http_is(c, HTTP_TOKEN))
             return EXTENSION_NAME;
         return c == '=' ? EXTENSION_VALUE : extension_ends(c);
     case EXTENSION_VALUE:
         if (c == '"')
             return EXTENSION_QUOTED;
-        return http__is(c, HTTP_TOKEN) ? EXTENSION_WORD : -400;
+        return ouro__http_is(c, HTTP_TOKEN) ? EXTENSION_WORD : -400;
     case EXTENSION_WORD:
-        return http__is(c, HTTP_TOKEN) ? EXTENSION_WORD : extension_ends(c);
+        return ouro__http_is(c, HTTP_TOKEN) ? EXTENSION_WORD : extension_ends(c);
     case EXTENSION_QUOTED:
         if (c == '"')
             return EXTENSION_END;
         if (c == '\\')
             return EXTENSION_ESCAPE;
-        return http__is(c, HTTP_VALUE) ? EXTENSION_QUOTED : -400;
+        return ouro__http_is(c, HTTP_VALUE) ? EXTENSION_QUOTED : -400;
     case EXTENSION_ESCAPE:
-        return http__is(c, HTTP_VALUE) ? EXTENSION_QUOTED : -400;
+        return ouro__http_is(c, HTTP_VALUE) ? EXTENSION_QUOTED : -400;
     default:
         return extension_ends(c);
     }
@@ -112,15 +112,15 @@ static int trailer_byte(enum state state, char c)
     case TRAILER:
         if (c == '\r')
             return LAST_LF;
-        return http__is(c, HTTP_TOKEN) ? TRAILER_NAME : -400;
+        return ouro__http_is(c, HTTP_TOKEN) ? TRAILER_NAME : -400;
     case TRAILER_NAME:
         if (c == ':')
             return TRAILER_VALUE;
-        return http__is(c, HTTP_TOKEN) ? TRAILER_NAME : -400;
+        return ouro__http_is(c, HTTP_TOKEN) ? TRAILER_NAME : -400;
     case TRAILER_VALUE:
         if (c == '\r')
             return TRAILER_LF;
-        return http__is(c, HTTP_VALUE) ? TRAILER_VALUE : -400;
+        return ouro__http_is(c, HTTP_VALUE) ? TRAILER_VALUE : -400;
     default:
         return c == '\n' ? TRAILER : -400;
     }
@@ -163,8 +163,8 @@ static size_t take_data(struct http_body *b, const char *bytes, size_t size,
     return n;
 }
 
-int http_body_take(struct http_body *b, const char *bytes, size_t size, size_t *ret_used,
-                   struct http_text *ret_data)
+int ouro__http_parser_body_take(struct http_body *b, const char *bytes, size_t size,
+                                size_t *ret_used, struct http_text *ret_data)
 {
     size_t at = 0;
     *ret_data = (struct http_text){bytes, 0};

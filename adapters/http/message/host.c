@@ -12,9 +12,9 @@
 static int64_t name_length(struct http_text t)
 {
     size_t i = 0;
-    for (; i < t.size && http__is(t.at[i], HTTP_HOST); i++)
+    for (; i < t.size && ouro__http_is(t.at[i], HTTP_HOST); i++)
         if (t.at[i] == '%' &&
-            (t.size - i < 3 || http__hex(t.at[i + 1]) < 0 || http__hex(t.at[i + 2]) < 0))
+            (t.size - i < 3 || ouro__http_hex(t.at[i + 1]) < 0 || ouro__http_hex(t.at[i + 2]) < 0))
             return -1;
     return (int64_t)i;
 }
@@ -33,7 +33,7 @@ static int64_t address_length(struct http_text t)
     return inet_pton(AF_INET6, text, &address) == 1 ? (int64_t)size + 2 : -1;
 }
 
-bool http__is_host(struct http_text t)
+bool ouro__http_is_host(struct http_text t)
 {
     int64_t host = t.size && t.at[0] == '[' ? address_length(t) : name_length(t);
     if (host <= 0)

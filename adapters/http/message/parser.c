@@ -32,7 +32,7 @@ static int64_t skip_blank_lines(const char *bytes, size_t size)
  * is told so at once. */
 static bool may_begin(const char *at, size_t size)
 {
-    return http__is(at[0], HTTP_TOKEN) || (at[0] == '\r' && size == 1);
+    return ouro__http_is(at[0], HTTP_TOKEN) || (at[0] == '\r' && size == 1);
 }
 
 /* @size, or @max and a line end, if that is less. */
@@ -49,8 +49,8 @@ static bool is_full(size_t size, size_t max)
 
 /* An end that lies beyond what is allowed is not looked for, so that the answer does not depend on
  * how the bytes came. */
-int64_t http_header_find(const char *bytes, size_t size, size_t seen,
-                         const struct http_limits *limits)
+int64_t ouro__http_header_find(const char *bytes, size_t size, size_t seen,
+                               const struct http_limits *limits)
 {
     int64_t blank = skip_blank_lines(bytes, size);
     if (blank < 0 || size == (size_t)blank)
@@ -127,7 +127,7 @@ static int take_url(struct http_head *head)
     while (end < t.size && t.at[end] != '/' && t.at[end] != '?')
         end++;
     head->host = (struct http_text){t.at + at, end - at};
-    if (at == 0 || !http__is_host(head->host))
+    if (at == 0 || !ouro__http_is_host(head->host))
         return -400;
     if (end < t.size)
         head->target = (struct http_text){t.at + end, t.size - end};
@@ -140,7 +140,7 @@ static int take_url(struct http_head *head)
 static int check_target(struct http_head *head)
 {
     struct http_text t = head->target;
-    if (!http__is_target(t.at, t.size))
+    if (!ouro__http_is_target(t.at, t.size))
         return -400;
     if (is(head->method, "CONNECT"))
         return -501; /* a tunnel is for proxies */
@@ -161,7 +161,7 @@ static int parse_line(const char *line, size_t size, const struct http_limits *l
     head->method = (struct http_text){line, (size_t)(first - line)};
     head->target = (struct http_text){first + 1, (size_t)(second - first - 1)};
     struct http_text version = {second + 1, size - (size_t)(second + 1 - line)};
-    if (!http_is_token(head->method.at, head->method.size))
+    if (!ouro__http_parser_is_token(head->method.at, head->method.size))
         return -400;
     int rc = parse_version(version, head);
     return rc < 0 ? rc : check_target(head);
@@ -248,7 +248,7 @@ static int parse_encoding(struct http_text t, struct http_head *head, struct see
 /* RFC 9110, 7.2: it is empty if the target has none, as that of a file. */
 static int parse_host(struct http_text t, struct http_head *head, struct seen *seen)
 {
-    if (seen->hosts++ || (t.size && !http__is_host(t)))
+    if (seen->hosts++ || (t.size && !ouro__http_is_host(t)))
         return -400;
     if (!head->host.size)
         head->host = t; /* that of a whole URL goes before it */
@@ -287,13 +287,13 @@ static int take_field(const struct http_field *f, struct http_head *head, struct
 static const char *parse_field(const char *at, const char *end, struct http_field *f)
 {
     const char *name = at;
-    while (http__is(*at, HTTP_TOKEN)) /* the line end at @end stops it */
+    while (ouro__http_is(*at, HTTP_TOKEN)) /* the line end at @end stops it */
         at++;
     if (at == name || *at != ':')
         return NULL;
     f->name = (struct http_text){name, (size_t)(at - name)};
     at++;
-    const char *stop = at + http__value_length(at, (size_t)(end - at));
+    const char *stop = at + ouro__http_value_length(at, (size_t)(end - at));
     if (stop[0] != '\r' || stop[1] != '\n')
         return NULL;
     f->value = trimmed(at, (size_t)(stop - at));
@@ -334,8 +334,8 @@ static int conclude(struct http_head *head, const struct seen *seen)
     return 0;
 }
 
-int http_header_parse(const char *bytes, size_t size, const struct http_limits *limits,
-                      struct http_head *head)
+int ouro__http_header_parse(const char *bytes, size_t size, const struct http_limits *limits,
+                            struct http_head *head)
 {
     struct seen seen = {0};
     struct http_field *fields = head->fields;

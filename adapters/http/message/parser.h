@@ -7,7 +7,7 @@
  * nothing; what it names lies in the caller's buffer, or is constant.
  *
  * A request's header is parsed once it is there as a whole: the caller keeps bytes together until
- * http_header_find() sees its end. Bodies are taken piece by piece.
+ * ouro__http_header_find() sees its end. Bodies are taken piece by piece.
  *
  * What RFC 9112 lets be read in two ways is refused. After an error the connection can only be
  * closed: nobody knows where the next request would begin.
@@ -56,13 +56,13 @@ struct http_head {
  * the size of the header, blank lines before it and the empty line behind it included; 0: not
  * there yet; < 0: minus the status to refuse it with (400, 414, 431). What this says does not depend
  * on the pieces in which the bytes came. */
-int64_t http_header_find(const char *bytes, size_t size, size_t seen,
-                         const struct http_limits *limits);
+int64_t ouro__http_header_find(const char *bytes, size_t size, size_t seen,
+                               const struct http_limits *limits);
 
 /* Parse a header that is there as a whole. 0, or minus the status to refuse it with: 400, 414, 417,
  * 431, 501, 505. */
-int http_header_parse(const char *bytes, size_t size, const struct http_limits *limits,
-                      struct http_head *head);
+int ouro__http_header_parse(const char *bytes, size_t size, const struct http_limits *limits,
+                            struct http_head *head);
 
 /* A body on its way. */
 struct http_body {
@@ -73,26 +73,26 @@ struct http_body {
     unsigned digits;
 };
 
-void http_body_begin(struct http_body *b, const struct http_head *head);
+void ouro__http_parser_body_begin(struct http_body *b, const struct http_head *head);
 
 /* Take some of @bytes: *@ret_used of them are dealt with, and *@ret_data of those are part of the
  * body, one piece at a time. 1: the body is over; 0: there is more to come, which may be there
  * already: if *@ret_used is less than @size; < 0: minus a status, and so from then on. */
-int http_body_take(struct http_body *b, const char *bytes, size_t size, size_t *ret_used,
-                   struct http_text *ret_data);
+int ouro__http_parser_body_take(struct http_body *b, const char *bytes, size_t size,
+                                size_t *ret_used, struct http_text *ret_data);
 
 /* Whether @name is a token, and @value may be a field's value. */
-bool http_is_token(const char *name, size_t size);
-bool http_is_value(const char *value, size_t size);
+bool ouro__http_parser_is_token(const char *name, size_t size);
+bool ouro__http_parser_is_value(const char *value, size_t size);
 
 /* Decode %XX, and with @plus a plus to a blank, from @text to @to, which may be where it lies. The
  * size, or -1: a malformed escape, or a zero byte. */
-int64_t http_percent_decode(const char *text, size_t size, bool plus, char *to);
+int64_t ouro__http_percent_decode(const char *text, size_t size, bool plus, char *to);
 
 /* The path of a target, decoded, with a zero behind it, with empty and dot segments taken out (escaped
  * dots are dots), and where the ? of its query is (@size if there is none). -1: malformed, or it
  * leads above the root, or has a slash that is escaped: such a slash is part of a name, and could not
  * be told from one that divides. "*" is no path, either. @to has room for @size + 1. */
-int64_t http_path_decode(const char *target, size_t size, char *to, size_t *ret_query);
+int64_t ouro__http_path_decode(const char *target, size_t size, char *to, size_t *ret_query);
 
 #endif

@@ -15,7 +15,7 @@
 /* RFC 9110: token in 5.6.2, field-value in 5.5. RFC 3986: a target takes what any URI has, thus what
  * is visible in ASCII but for " < > \ ^ ` { | } and the #, behind which a fragment would begin; a
  * host what a reg-name has. */
-const unsigned char http__class[128] = {
+const unsigned char ouro__http_class[128] = {
     ['\t'] = V,    [' '] = V,  ['!'] = A,     ['"'] = V, ['#'] = T | V, ['$'] = A,  ['%'] = A,
     ['&'] = A,     ['\''] = A, ['('] = C,     [')'] = C, ['*'] = A,     ['+'] = A,  [','] = C,
     ['-'] = A,     ['.'] = A,  ['/'] = B,     ['0'] = A, ['1'] = A,     ['2'] = A,  ['3'] = A,
@@ -35,12 +35,12 @@ const unsigned char http__class[128] = {
 static bool all_of(const char *text, size_t size, unsigned char class)
 {
     for (size_t i = 0; i < size; i++)
-        if (!http__is(text[i], class))
+        if (!ouro__http_is(text[i], class))
             return false;
     return true;
 }
 
-bool http_is_token(const char *name, size_t size)
+bool ouro__http_parser_is_token(const char *name, size_t size)
 {
     return size > 0 && all_of(name, size, HTTP_TOKEN);
 }
@@ -56,27 +56,27 @@ static bool has_control(const char *at)
     return (low | zero) & ones * 0x80;
 }
 
-size_t http__value_length(const char *at, size_t size)
+size_t ouro__http_value_length(const char *at, size_t size)
 {
     size_t i = 0;
     while (size - i >= 8 && !has_control(at + i))
         i += 8;
-    while (i < size && http__is(at[i], HTTP_VALUE))
+    while (i < size && ouro__http_is(at[i], HTTP_VALUE))
         i++;
     return i;
 }
 
-bool http_is_value(const char *value, size_t size)
+bool ouro__http_parser_is_value(const char *value, size_t size)
 {
-    return http__value_length(value, size) == size;
+    return ouro__http_value_length(value, size) == size;
 }
 
-bool http__is_target(const char *text, size_t size)
+bool ouro__http_is_target(const char *text, size_t size)
 {
     return size > 0 && all_of(text, size, HTTP_TARGET);
 }
 
-int http__hex(char c)
+int ouro__http_hex(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -85,14 +85,14 @@ int http__hex(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-int64_t http_percent_decode(const char *text, size_t size, bool plus, char *to)
+int64_t ouro__http_percent_decode(const char *text, size_t size, bool plus, char *to)
 {
     size_t used = 0;
     for (size_t i = 0; i < size; i++) {
         char c = text[i];
         if (c == '%') {
-            int high = i + 2 < size ? http__hex(text[i + 1]) : -1;
-            int low = high >= 0 ? http__hex(text[i + 2]) : -1;
+            int high = i + 2 < size ? ouro__http_hex(text[i + 1]) : -1;
+            int low = high >= 0 ? ouro__http_hex(text[i + 2]) : -1;
             if (low < 0)
                 return -1;
             c = (char)(high * 16 + low);
@@ -150,7 +150,7 @@ static bool has_escaped_slash(const char *path, size_t size)
     return false;
 }
 
-int64_t http_path_decode(const char *target, size_t size, char *to, size_t *ret_query)
+int64_t ouro__http_path_decode(const char *target, size_t size, char *to, size_t *ret_query)
 {
     const char *mark = memchr(target, '?', size);
     size_t path = mark ? (size_t)(mark - target) : size;
@@ -161,7 +161,7 @@ int64_t http_path_decode(const char *target, size_t size, char *to, size_t *ret_
     }
     if (has_escaped_slash(target, path))
         return -1;
-    int64_t n = http_percent_decode(target, path, false, to);
+    int64_t n = ouro__http_percent_decode(target, path, false, to);
     if (n <= 0 || to[0] != '/')
         return -1;
     size_t used = (size_t)n;

@@ -12,24 +12,24 @@ enum {
     HTTP_HOST = 1 << 3,   /* a host's name */
 };
 
-extern const unsigned char http__class[128];
+extern const unsigned char ouro__http_class[128];
 
 /* Whether a byte may be part of that. Bytes of 0x80 and up are in values alone: obs-text. */
-static inline bool http__is(char c, unsigned char class)
+static inline bool ouro__http_is(char c, unsigned char class)
 {
     unsigned char byte = (unsigned char)c;
-    return (byte < 128 ? http__class[byte] : HTTP_VALUE) & class;
+    return (byte < 128 ? ouro__http_class[byte] : HTTP_VALUE) & class;
 }
 
-bool http__is_target(const char *text, size_t size);
+bool ouro__http_is_target(const char *text, size_t size);
 
 /* How many bytes from @at on may be part of a value. */
-size_t http__value_length(const char *at, size_t size);
+size_t ouro__http_value_length(const char *at, size_t size);
 
 /* A host that is not empty, and perhaps a port. */
-bool http__is_host(struct http_text t);
+bool ouro__http_is_host(struct http_text t);
 
 /* Value of a hexadecimal digit; -1: it is none. */
-int http__hex(char c);
+int ouro__http_hex(char c);
 
 #endif

@@ -34,7 +34,7 @@ static int64_t fail(ouro_http_request *r, int64_t error)
 void ouro__http_body_begin(ouro_http_request *r)
 {
     struct http_incoming *b = &r->body;
-    http_body_begin(&b->state, &r->head);
+    ouro__http_parser_body_begin(&b->state, &r->head);
     b->over = r->head.body == HTTP_NO_BODY;
     b->continued = !r->head.expect_continue || r->c->at < r->c->size;
 }
@@ -53,7 +53,7 @@ static int64_t take(ouro_http_request *r, struct http_text *piece)
         const char *bytes = fed ? c->room->feed : c->room->in;
         if (*at == end)
             return -EAGAIN;
-        int rc = http_body_take(&b->state, bytes + *at, end - *at, &used, piece);
+        int rc = ouro__http_parser_body_take(&b->state, bytes + *at, end - *at, &used, piece);
         if (rc < 0)
             return fail(r, -OURO_EHTTP(-rc));
         *at += used;
@@ -181,7 +181,7 @@ static int64_t read_sized(ouro_http_request *r)
     char *to = b->whole + b->got;
     int64_t n = wait_for(r, to, size);
     if (n > 0) {
-        b->over = http_body_take(&b->state, to, (size_t)n, &used, &piece) == 1;
+        b->over = ouro__http_parser_body_take(&b->state, to, (size_t)n, &used, &piece) == 1;
         b->got += (uint64_t)n;
     }
     return n;

@@ -275,7 +275,8 @@ static int64_t get_header(struct http_connection *c)
     for (;;) {
         int64_t n = 0;
         if (c->room)
-            n = http_header_find(c->room->in + c->at, c->size - c->at, seen, &c->server->limits);
+            n = ouro__http_header_find(c->room->in + c->at, c->size - c->at, seen,
+                                       &c->server->limits);
         if (n > 0)
             return n;
         if (n < 0)
@@ -319,7 +320,7 @@ static int parse(struct http_connection *c, size_t size)
     r->c = c;
     r->start = c->begun;
     r->head.fields = c->room->fields;
-    int rc = http_header_parse(c->room->in + c->at, size, &c->server->limits, &r->head);
+    int rc = ouro__http_header_parse(c->room->in + c->at, size, &c->server->limits, &r->head);
     if (rc < 0)
         return rc;
     c->at += size;
@@ -331,7 +332,7 @@ static int parse(struct http_connection *c, size_t size)
         return -503;
     if (strcmp(r->target, "*") == 0)
         memcpy(r->path, "*", 2);
-    else if (http_path_decode(r->head.target.at, r->head.target.size, r->path, &query) < 0)
+    else if (ouro__http_path_decode(r->head.target.at, r->head.target.size, r->path, &query) < 0)
         return -400;
     ouro__http_body_begin(r);
     return 0;

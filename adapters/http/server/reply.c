@@ -370,7 +370,7 @@ int ouro__http_reply_type(ouro_http_request *r, const char *type)
 {
     if (!type)
         return 0;
-    if (!*type || !http_is_value(type, strlen(type)))
+    if (!*type || !ouro__http_parser_is_value(type, strlen(type)))
         return -EINVAL;
     char *copy = ouro__http_copy(&r->c->room->arena, type, strlen(type));
     if (!copy)
@@ -388,8 +388,8 @@ static bool is_ours(const char *name)
 
 int ouro_http_reply_header(ouro_http_request *r, const char *name, const char *value)
 {
-    if (!r || !name || !value || !http_is_token(name, strlen(name)) ||
-        !http_is_value(value, strlen(value)) || is_ours(name))
+    if (!r || !name || !value || !ouro__http_parser_is_token(name, strlen(name)) ||
+        !ouro__http_parser_is_value(value, strlen(value)) || is_ours(name))
         return -EINVAL;
     if (r->reply.kind == HTTP_STREAM)
         return -EALREADY;

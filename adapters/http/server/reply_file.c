@@ -257,7 +257,7 @@ static int64_t reply_path(ouro_http_request *r, const char *path, const ouro_fil
 static int check(const ouro_http_request *r, const char *path, const ouro_http_file_options *opts)
 {
     const char *cache = opts ? opts->cache_control : NULL;
-    if (!path || (cache && !http_is_value(cache, strlen(cache))))
+    if (!path || (cache && !ouro__http_parser_is_value(cache, strlen(cache))))
         return -EINVAL;
     return ouro__http_reply_may(r, 200, true);
 }

@@ -129,7 +129,7 @@ int ouro_http_param_int(const ouro_http_request *r, const char *name, int64_t *r
 static char *decoded(struct http_arena *a, const char *text, size_t size)
 {
     char *to = ouro__http_take(a, size + 1);
-    int64_t n = to ? http_percent_decode(text, size, true, to) : -1;
+    int64_t n = to ? ouro__http_percent_decode(text, size, true, to) : -1;
     if (n < 0)
         return NULL;
     to[n] = '\0';

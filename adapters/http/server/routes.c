@@ -198,7 +198,7 @@ int ouro__http_route_add(ouro_http_server *server, const char *method, const cha
                          ouro_http_handler *handler, void *arg)
 {
     int params;
-    if (!http_is_token(method, strlen(method)))
+    if (!ouro__http_parser_is_token(method, strlen(method)))
         return complain(server, -EINVAL, method, path, "its method is no token");
     const char *fault = fault_of(path, &params);
     if (fault)

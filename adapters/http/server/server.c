@@ -59,7 +59,8 @@ static bool is_sane(const ouro_http_server_options *o)
 {
     size_t most = (size_t)1 << 30;
     return o->header_count_max >= 0 && o->header_count_max <= 10000 && o->line_max <= most &&
-           o->headers_max <= most && (!o->name || http_is_value(o->name, strlen(o->name)));
+           o->headers_max <= most &&
+           (!o->name || ouro__http_parser_is_value(o->name, strlen(o->name)));
 }
 
 int ouro_http_server_new(const ouro_http_server_options *opts, ouro_http_server **ret_server)
