@@ -67,4 +67,15 @@ if [ "$kind" = shared ]; then
         "$READELF" -d "$prefix/lib/lib$library.so" | grep "SONAME.*\\[lib$library\\.so\\.0\\.1\\]"
     done
 fi
+if [ "$kind" = static ]; then
+    for library in $libraries; do
+        # Archives export what is shared between files, too: no name may be a stranger's.
+        strange=$("$NM" -g --defined-only "$prefix/lib/lib$library.a" |
+            awk 'NF == 3 && $3 !~ /^ouro_/ { print $3 }')
+        if [ -n "$strange" ]; then
+            echo "lib$library.a exports names that do not begin with ouro_: $strange" >&2
+            exit 1
+        fi
+    done
+fi
 "$prefix/bin/ouro-doctor"
