@@ -12,7 +12,7 @@
  *
  * How it fails: by the last error that libpq reports, whose text tells of all hosts.
  */
-#include "connect_int.h"
+#include "places.h"
 
 #include <ouro/memory.h>
 #include <ouro/resolve.h>

@@ -6,7 +6,7 @@
  * "FATAL:  28P01: password ...". A refusal by the kernel ends in the text of its errno. The last of
  * the former counts, since it comes from somebody who was there, else the first of the latter.
  */
-#include "connect_int.h"
+#include "places.h"
 
 #include <ouro/error.h>
 

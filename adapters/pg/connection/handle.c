@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "pool_int.h"
+#include "pg_pool_int.h"
 #include "transaction_int.h"
 
 struct pg_closer {

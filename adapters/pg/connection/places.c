@@ -8,7 +8,7 @@
  * is asked to begin a connection with a mode of TLS that does not exist: it works everything out,
  * refuses, and tells by PQconninfo() what it has found.
  */
-#include "connect_int.h"
+#include "places.h"
 
 #include <ouro/error.h>
 #include <ouro/memory.h>

@@ -10,7 +10,7 @@
  * How it fails: the line is too long, the wait is, or there is no connection and the last attempt
  * at one has failed: then waiting would be in vain, and all are told why.
  */
-#include "pool_int.h"
+#include "pg_pool_int.h"
 
 #include <ouro/memory.h>
 #include <ouro/time.h>

@@ -13,7 +13,7 @@
  *
  * How it fails: without memory it is not set; whatever happens next in the pool tries again.
  */
-#include "pool_int.h"
+#include "pg_pool_int.h"
 
 #include <errno.h>
 

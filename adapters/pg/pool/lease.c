@@ -11,7 +11,7 @@
  * nothing. That holds as long as nobody else gets it: so the one that is free for longest is taken,
  * and none while few are free.
  */
-#include "pool_int.h"
+#include "pg_pool_int.h"
 
 #include <ouro/memory.h>
 

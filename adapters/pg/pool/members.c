@@ -13,7 +13,7 @@
  * How it fails: the session says that it is lost, which takes the member out, wherever it was; and
  * an attempt that fails makes the next one wait, twice as long each time.
  */
-#include "pool_int.h"
+#include "pg_pool_int.h"
 
 #include <ouro/memory.h>
 #include <ouro/time.h>

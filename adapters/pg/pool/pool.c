@@ -14,7 +14,7 @@
  * statements are cancelled, and they read -EBADF. When the loop is shut down, the polls of all
  * sessions end, which are lost by that; nothing is connected any more.
  */
-#include "pool_int.h"
+#include "pg_pool_int.h"
 
 #include <ouro/memory.h>
 #include <ouro/time.h>

@@ -13,7 +13,7 @@
 
 #include <errno.h>
 
-#include "pool_int.h"
+#include "pg_pool_int.h"
 #include "query_int.h"
 #include "transaction_int.h"
 

@@ -10,7 +10,7 @@
  *
  * How it fails: a connection that cannot be tidied up, or that gives no sign of life, is given up.
  */
-#include "pool_int.h"
+#include "pg_pool_int.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -11,7 +11,7 @@
 #include "params.h"
 
 #include "literal.h"
-#include "names.h"
+#include "named.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef OURO_PG_NAMES_H
-#define OURO_PG_NAMES_H
+#ifndef OURO_PG_NAMED_H
+#define OURO_PG_NAMED_H
 
 #include "params.h"
 

@@ -12,7 +12,7 @@
  * Fails: a name that is none, or two alike; a :name without a value, a value without a :name; a $1
  * among names, which would be some value by accident.
  */
-#include "names.h"
+#include "named.h"
 
 #include "lexer.h"
 #include "literal.h"
