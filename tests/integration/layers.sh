@@ -4,8 +4,9 @@
 # adapters, sockets stand on names, and files beside both. PostgreSQL and HTTP are libraries of their
 # own, which see of all of them the public headers alone, and nothing of each other:
 #   layers.sh SOURCE "URING INCLUDE ROOTS" CORE... FILE... DNS... SOCKET... PG... HTTP...
-# A dash stands for a library that is not built. The roots are those that the build compiles each folder with. What must not compile stands beside
-# what must, or a broken command would pass for a border.
+# A dash stands for a library that is not built. The roots are those that the build compiles each
+# folder with. What must not compile stands beside what must, or a broken command would pass for a
+# border.
 set -eu
 
 source=$1
@@ -17,7 +18,7 @@ socket=$6
 pg=$7
 http=$8
 
-compiles() { # ROOTS HEADER [OPTION]
+compiles() { # ROOTS HEADER
     roots=
     for root in $1; do
         roots="$roots -I$root"
@@ -25,7 +26,7 @@ compiles() { # ROOTS HEADER [OPTION]
     # The roots are words.
     # shellcheck disable=SC2086
     printf '#include %s\ntypedef int file_is_not_empty;\n' "$2" |
-        "$CC" -x c -std=c11 $roots "${3--fsyntax-only}" -
+        "$CC" -x c -std=c11 $roots -fsyntax-only -
 }
 
 must_compile() { # FOLDER ROOTS HEADER
@@ -35,13 +36,8 @@ must_compile() { # FOLDER ROOTS HEADER
     }
 }
 
-# With FILE, which that header is: another one of the same name may be the folder's own.
-must_not_compile() { # FOLDER ROOTS HEADER [FILE]
+must_not_compile() { # FOLDER ROOTS HEADER
     if said=$(compiles "$2" "$3" 2>&1); then
-        if [ -n "${4-}" ] && ! compiles "$2" "$3" -M | grep -qF -- "$4"; then
-            echo "$1 has another $3"
-            return
-        fi
         echo "$1 can include $3, which is not below it" >&2
         exit 1
     fi
@@ -73,7 +69,7 @@ hidden_from() { # FOLDER ROOTS ADAPTER
     done
     for header in "$source/adapters/$3"/*.h "$source/adapters/$3"/*/*.h; do
         [ -f "$header" ] || continue
-        must_not_compile "$1" "$2" "\"${header##*/}\"" "$header"
+        must_not_compile "$1" "$2" "\"${header##*/}\""
         count=$((count + 1))
     done
     [ "$count" -gt 1 ] || {
@@ -114,30 +110,27 @@ for library in pg http; do
     must_compile "$library" "$mine" "<ouro/$library.h>"
     for header in "$source"/uring/*.h "$source"/core/*/*.h "$source"/adapters/file/*/*.h \
         "$source"/adapters/dns/*.h "$source"/adapters/socket/*/*.h; do
-        must_not_compile "$library" "$mine" "\"${header##*/}\"" "$header"
+        must_not_compile "$library" "$mine" "\"${header##*/}\""
     done
 done
 
 # System headers are found from everywhere, so what core may not have of them is looked for:
 # liburing, and of uring/ anything but the driver seam, the kernel's numbers, and the way to spin,
-# which threads of pools do like rings. The libraries of their own do not reach uring/, as was seen,
-# and may have headers of the same names.
-must_not_say() { # HEADER FOLDER...
-    header=$1
-    shift
+# which threads of pools do like rings.
+must_not_say() { # HEADER
     cd "$source"
-    said=$(find "$@" -name '*.[chS]' -exec \
-        grep -nE "^[[:space:]]*#[[:space:]]*include[[:space:]]*[<\"]$header" {} + 2>/dev/null || :)
+    said=$(find core adapters -name '*.[chS]' -exec \
+        grep -nE "^[[:space:]]*#[[:space:]]*include[[:space:]]*[<\"]$1" {} + 2>/dev/null || :)
     if [ -n "$said" ]; then
         echo "core and adapters know uring/ by driver.h, spin.h and uapi.h alone: $said" >&2
         exit 1
     fi
 }
 
-must_not_say liburing core adapters
+must_not_say liburing
 for header in "$source"/uring/*.h; do
     case ${header##*/} in
     driver.h | spin.h | uapi.h) ;;
-    *) must_not_say "${header##*/}" core adapters/file adapters/dns adapters/socket ;;
+    *) must_not_say "${header##*/}" ;;
     esac
 done
