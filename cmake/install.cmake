@@ -29,6 +29,9 @@ install_library(ouro "")
 if(OURO_PG)
     install_library(ouro_pg pg-)
 endif()
+if(OURO_HTTP)
+    install_library(ouro_http http-)
+endif()
 install(TARGETS ouro-doctor RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 
 configure_package_config_file(cmake/ouro-config.cmake.in ouro-config.cmake
@@ -62,6 +65,11 @@ if(OURO_PG)
     # libpq-dev has nothing. Who links our static library takes libpq.so.
     list(JOIN LIBPQ_LDFLAGS " " pc_libpq)
     list(APPEND pc_files ouro_pg.pc)
+endif()
+if(OURO_HTTP) # likewise: libcurl.a would need Kerberos, LDAP and a dozen more
+    list(JOIN LIBCURL_LDFLAGS " " pc_libcurl)
+    list(JOIN JANSSON_LDFLAGS " " pc_jansson)
+    list(APPEND pc_files ouro_http.pc)
 endif()
 foreach(file IN LISTS pc_files)
     configure_file(cmake/${file}.in ${file} @ONLY)

@@ -105,6 +105,8 @@ const char *ouro_strerror(int64_t rc)
         return own_text(rc);
     if (ouro_signal_of(rc))
         return signal_text(ouro_signal_of(rc));
+    if (rc <= -OURO_EHTTP(400) && rc > -OURO_EHTTP(600))
+        return rc > -OURO_EHTTP(500) ? "the HTTP request is refused" : "the HTTP server failed";
     char state[6];
     if (ouro_sqlstate(rc, state))
         return sql_text(state);

@@ -26,13 +26,16 @@ mkdir -p "$build"
 # shellcheck disable=SC2086
 "$CXX" -std=c++17 -o "$build/consumer_cxx" "$here/consumer/consumer.cpp" $flags
 programs='consumer_c consumer_cxx'
-if [ "$WITH_PG" = ON ]; then
-    flags=$(pkg-config $static --cflags --libs 'ouro_pg >= 0.1')
-    echo "for ouro_pg: $flags"
+for adapter in pg http; do
+    wanted=$WITH_PG
+    [ "$adapter" = pg ] || wanted=$WITH_HTTP
+    [ "$wanted" = ON ] || continue
+    flags=$(pkg-config $static --cflags --libs "ouro_$adapter >= 0.1")
+    echo "for ouro_$adapter: $flags"
     # shellcheck disable=SC2086
-    "$CC" -std=c99 -o "$build/consumer_pg" "$here/consumer/consumer_pg.c" $flags
-    programs="$programs consumer_pg"
-fi
+    "$CC" -std=c99 -o "$build/consumer_$adapter" "$here/consumer/consumer_$adapter.c" $flags
+    programs="$programs consumer_$adapter"
+done
 for program in $programs; do
     check_linkage "$kind" "$build/$program"
     LD_LIBRARY_PATH=$prefix/lib "$build/$program"

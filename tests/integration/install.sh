@@ -26,7 +26,7 @@ case $kind in
 shared | static)
     shared=OFF
     [ "$kind" = static ] || shared=ON
-    configure -DBUILD_SHARED_LIBS=$shared "-DOURO_PG=$WITH_PG"
+    configure -DBUILD_SHARED_LIBS=$shared "-DOURO_PG=$WITH_PG" "-DOURO_HTTP=$WITH_HTTP"
     "$CMAKE" --build "$build"
     install_from "$build"
     ;;
@@ -37,15 +37,23 @@ bare)
     PKG_CONFIG_LIBDIR=$only
     export PKG_CONFIG_LIBDIR
     unset PKG_CONFIG_PATH
+    refuses() { # WITH WITHOUT PACKAGE...
+        rm -f "$build/CMakeCache.txt"
+        if configure "-D$1=ON" "-D$2=OFF" >"$package/bare.said" 2>&1; then
+            echo "configured with $1 without its libraries, and without a word" >&2
+            exit 1
+        fi
+        cat "$package/bare.said"
+        grep -qe "-D$1=OFF" "$package/bare.said"
+        shift 2
+        for name in "$@"; do
+            grep -q "$name" "$package/bare.said"
+        done
+    }
+    refuses OURO_PG OURO_HTTP libpq-dev
+    refuses OURO_HTTP OURO_PG libcurl4-openssl-dev libjansson-dev
     rm -f "$build/CMakeCache.txt"
-    if configure >"$package/bare.said" 2>&1; then
-        echo "configured without libpq, and without a word" >&2
-        exit 1
-    fi
-    cat "$package/bare.said"
-    grep -q libpq-dev "$package/bare.said"
-    grep -qe -DOURO_PG=OFF "$package/bare.said"
-    configure -DOURO_PG=OFF
+    configure -DOURO_PG=OFF -DOURO_HTTP=OFF
     "$CMAKE" --build "$build"
     install_from "$build"
     ;;

@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Samples and tests stand on adapters, adapters on core, core on uring, uring on liburing; of the
-# adapters, sockets stand on names, and files beside both. PostgreSQL is a library of its own, which
-# sees of all of them the public headers alone:
-#   layers.sh SOURCE "URING INCLUDE ROOTS" CORE... FILE... DNS... SOCKET... [PG...]
-# The roots are those that the build compiles each folder with. What must not compile stands beside
-# what must, or a broken command would pass for a border.
+# adapters, sockets stand on names, and files beside both. PostgreSQL and HTTP are libraries of their
+# own, which see of all of them the public headers alone, and nothing of each other:
+#   layers.sh SOURCE "URING INCLUDE ROOTS" CORE... FILE... DNS... SOCKET... PG... HTTP...
+# A dash stands for a library that is not built. The roots are those that the build compiles each
+# folder with. What must not compile stands beside what must, or a broken command would pass for a
+# border.
 set -eu
 
 source=$1
@@ -14,7 +15,8 @@ core=$3
 file=$4
 dns=$5
 socket=$6
-pg=${7-}
+pg=$7
+http=$8
 
 compiles() { # ROOTS HEADER
     roots=
@@ -96,18 +98,21 @@ must_not_compile file "$file" '<ouro/ouro.h>'
 must_not_compile dns "$dns" '<ouro/ouro.h>'
 must_not_compile socket "$socket" '<ouro/ouro.h>'
 
-if [ -n "$pg" ]; then
-    for folder in uring core file dns socket; do
+for library in pg http; do
+    mine=$pg
+    [ "$library" = pg ] || mine=$http
+    [ "$mine" != - ] || continue
+    for folder in uring core file dns socket pg http; do
         eval "roots=\$$folder"
-        hidden_from "$folder" "$roots" pg
+        [ "$folder" = "$library" ] || [ "$roots" = - ] || hidden_from "$folder" "$roots" "$library"
     done
-    must_compile pg "$pg" '<ouro/ouro.h>'
-    must_compile pg "$pg" '<ouro/pg.h>'
+    must_compile "$library" "$mine" '<ouro/ouro.h>'
+    must_compile "$library" "$mine" "<ouro/$library.h>"
     for header in "$source"/uring/*.h "$source"/core/*/*.h "$source"/adapters/file/*/*.h \
         "$source"/adapters/dns/*.h "$source"/adapters/socket/*/*.h; do
-        must_not_compile pg "$pg" "\"${header##*/}\""
+        must_not_compile "$library" "$mine" "\"${header##*/}\""
     done
-fi
+done
 
 # System headers are found from everywhere, so what core may not have of them is looked for:
 # liburing, and of uring/ anything but the driver seam, the kernel's numbers, and the way to spin,

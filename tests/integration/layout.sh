@@ -11,15 +11,28 @@ kind=$tree
 libraries=ouro
 if [ "$tree" = bare ]; then
     kind=static
-elif [ "$WITH_PG" = ON ]; then
-    libraries='ouro ouro_pg'
+else
+    [ "$WITH_PG" = OFF ] || libraries="$libraries ouro_pg"
+    [ "$WITH_HTTP" = OFF ] || libraries="$libraries ouro_http"
 fi
+
+# Whether the tree has a folder: all but those that are libraries of their own and not built.
+has() { # FOLDER
+    case $1 in
+    adapters/pg | adapters/http)
+        case " $libraries " in
+        *" ouro_${1#adapters/} "*) ;;
+        *) return 1 ;;
+        esac
+        ;;
+    esac
+    [ -d "$1/include" ]
+}
 
 {
     echo bin/ouro-doctor
     (cd "$source" && for folder in core adapters adapters/*; do
-        [ "$folder" != adapters/pg ] || [ "$libraries" != ouro ] || continue
-        [ ! -d "$folder/include" ] || find "$folder/include" -name '*.h'
+        ! has "$folder" || find "$folder/include" -name '*.h'
     done) | sed 's|.*/include/|include/|'
     printf 'lib/cmake/ouro/ouro-%s.cmake\n' config config-version
     for library in $libraries; do
@@ -46,12 +59,23 @@ if grep -rIl -e "$source" -e "$3" "$prefix"; then
 fi
 
 if [ "$kind" = shared ]; then
-    if "$READELF" -d "$prefix/lib/libouro.so" | grep 'NEEDED.*libpq'; then
-        echo "libouro.so has nothing to do with libpq" >&2
+    if "$READELF" -d "$prefix/lib/libouro.so" | grep 'NEEDED.*lib\(pq\|curl\|jansson\)'; then
+        echo "libouro.so has nothing to do with the libraries of adapters" >&2
         exit 1
     fi
     for library in $libraries; do
         "$READELF" -d "$prefix/lib/lib$library.so" | grep "SONAME.*\\[lib$library\\.so\\.0\\.1\\]"
+    done
+fi
+if [ "$kind" = static ]; then
+    for library in $libraries; do
+        # Archives export what is shared between files, too: no name may be a stranger's.
+        strange=$("$NM" -g --defined-only "$prefix/lib/lib$library.a" |
+            awk 'NF == 3 && $3 !~ /^ouro_/ { print $3 }')
+        if [ -n "$strange" ]; then
+            echo "lib$library.a exports names that do not begin with ouro_: $strange" >&2
+            exit 1
+        fi
     done
 fi
 "$prefix/bin/ouro-doctor"

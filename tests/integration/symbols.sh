@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # A shared library exports what its public headers declare, no more and no less:
-#   symbols.sh PREFIX ouro|ouro_pg
+#   symbols.sh PREFIX ouro|ouro_pg|ouro_http
 # The headers are read after the preprocessor, which says by its line markers which text is theirs.
 # In that text, outside of braces, a declaration is what ends at a semicolon, and the name of a
 # function is the word before its first parenthesis, once attributes are gone.
@@ -18,8 +18,13 @@ ouro_pg)
     headers=$(ls ouro/pg.h ouro/pg_*.h)
     surely=ouro_pg_query
     ;;
+ouro_http)
+    headers=$(ls ouro/http.h ouro/http_*.h)
+    surely=ouro_http_serve
+    ;;
 *)
-    headers=$(find ouro -name '*.h' ! -name 'pg.h' ! -name 'pg_*.h')
+    headers=$(find ouro -name '*.h' ! -name 'pg.h' ! -name 'pg_*.h' \
+        ! -name 'http.h' ! -name 'http_*.h')
     surely=ouro_run
     ;;
 esac

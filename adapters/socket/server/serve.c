@@ -88,6 +88,8 @@ static bool stop(struct server *sv, ouro_ns grace)
         ouro_scope_cancel(sv->accepting, "the server stops");
     if (sooner && !sv->cut)
         bring_forward(sv, now, when);
+    if (first && sv->opts.on_stop)
+        sv->opts.on_stop(sv->arg);
     return first || sooner;
 }
 

@@ -35,6 +35,9 @@
 /** A process was killed by signal @p number, or crashed with it (-5100 - number). */
 #define OURO_ESIGNALED(number) (5100 + (number))
 
+/** An HTTP status from 400 to 599, as an error: -OURO_EHTTP(404) is -5404. */
+#define OURO_EHTTP(status) (5000 + (status))
+
 /** A digit of a SQLSTATE: '0' to '9', 'A' to 'Z'. */
 #define OURO_ESQL_DIGIT(c) ((c) <= '9' ? (c) - '0' : (c) - 'A' + 10)
 /** A database refused something with the SQLSTATE of these five characters: ('2','3','5','0','5').

@@ -46,6 +46,10 @@ typedef int64_t ouro_serve_fn(ouro_stream *s, void *arg);
  *  ouro_task_name() and ouro_future_detail() say more. Runs on the loop. */
 typedef void ouro_serve_error_fn(ouro_future *task, int64_t error, void *arg);
 
+/** Told that the server begins to stop, for handlers that would wait for what never comes: they may
+ *  end what is idle. Runs inside the call that stops it, and may cancel, but not stop it again. */
+typedef void ouro_serve_stop_fn(void *arg);
+
 /** Options of ouro_serve(). Zero is the default of every field. */
 typedef struct ouro_serve_options {
     int64_t limit;     /**< of connections at a time; at the limit nothing is accepted, and whoever
@@ -58,6 +62,8 @@ typedef struct ouro_serve_options {
                             it has settled. Default: "connection" */
     ouro_serve_error_fn *on_error; /**< called for each connection that ends with an error, but for
                                         those that the server cancels. Default: they are counted */
+    ouro_serve_stop_fn *on_stop; /**< called once, when the server begins to stop. Default: nothing
+                                      is told; connections may ask nobody whether it does */
     int keep_listening; /**< not 0: the listener is not closed when the server stops, so that
                              another can go on with it. Default: it is, so that clients turn
                              elsewhere */
@@ -96,7 +102,7 @@ OURO_BEGIN_DECLS
  *                 it afterwards. Closing it yourself is a way to stop the server, with the grace of
  *                 the options.
  * @param handler  The body of each connection's task.
- * @param arg      Passed to @p handler and on_error. Yours; must live until the future has settled.
+ * @param arg      Passed to @p handler, on_error and on_stop. Yours; must live until the future has settled.
  * @param opts     Copied; NULL for defaults.
  * @return A future, never NULL. A cancel stops the server with the grace of the options; a second
  *         one is ouro_server_stop() with less.
@@ -155,7 +161,7 @@ int ouro_server_stats_get(const ouro_future *server, ouro_server_stats *ret_stat
  * @param workers  How many, 1024 at most; 0: ouro_cpu_count().
  * @param where    See ouro_listen(). Borrowed.
  * @param handler  The body of each connection's task; runs on all threads: ouro_worker_index().
- * @param arg      Passed to @p handler, on_error and on_listening. Shared by all threads.
+ * @param arg      Passed to @p handler, on_error, on_stop and on_listening. Shared by all threads.
  * @param opts     Copied; NULL for defaults.
  * @return 0 stopped by SIGTERM, or all servers were by their handlers; -EINTR by SIGINT;
  *         -ECANCELED by ouro_loop_stop(); or what ouro_listen(), ouro_serve() or ouro_run_workers()
