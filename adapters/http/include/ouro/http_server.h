@@ -344,7 +344,8 @@ ouro_future *ouro_http_body_next(ouro_http_request *r, const void **ret_bytes) O
 const char *ouro_http_form(ouro_http_request *r, const char *name);
 
 /**
- * The body as JSON, which has been read by ouro_http_body(). Strict: a key given twice is refused.
+ * The body as JSON, which has been read by ouro_http_body(). Strict: a key given twice is refused,
+ * and so is what is nested more than 100 deep, since it is read, and written, on the stack of a task.
  *
  * @param r         Borrowed.
  * @param ret_json  Receives a value of jansson's, yours: json_decref().
