@@ -40,3 +40,33 @@ KernelTest(abuse, deep_json_does_not_exhaust_the_stack)
     site_close();
     return 0;
 }
+
+static int64_t answers_first(ouro_http_request *r, void *arg)
+{
+    const void *bytes;
+    int64_t n;
+    (void)arg;
+    check_eq(ouro_http_reply_begin(r, 200, "text/plain"), 0);
+    while ((n = ouro_await(ouro_http_body_next(r, &bytes))) > 0)
+        check_eq(ouro_await(ouro_http_send(r, bytes, (size_t)n)), n);
+    return n;
+}
+
+KernelTest(abuse, nothing_stands_between_an_answer_and_its_chunks)
+{
+    site_new(NULL);
+    site_route("POST", "/", answers_first);
+    site_open(NULL);
+    ouro_stream *s = dial();
+    say(s, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+    pause_ms(20);
+    say(s, "body");
+    char *a = hear_until(s, "\r\n0\r\n\r\n", NULL);
+    check_eq(status_of(a), 200);
+    check_hasnt(a, "100 Continue");
+    check_text(body_of(a), "4\r\nbody\r\n0\r\n\r\n");
+    free(a);
+    ouro_stream_free(s);
+    site_close();
+    return 0;
+}
