@@ -70,3 +70,23 @@ KernelTest(abuse, nothing_stands_between_an_answer_and_its_chunks)
     site_close();
     return 0;
 }
+
+static int64_t resets(ouro_http_request *r, void *arg)
+{
+    (void)arg;
+    return ouro_http_reply_begin(r, 205, NULL);
+}
+
+/* Of 205 a client reads a body, unless it is told that there is none: RFC 9112, 6.3. */
+KernelTest(abuse, an_answer_without_a_body_says_so)
+{
+    site_new(NULL);
+    site_route("GET", "/", resets);
+    site_open(NULL);
+    char *a = get("/");
+    check_eq(status_of(a), 205);
+    check_has(a, "Content-Length: 0\r\n");
+    free(a);
+    site_close();
+    return 0;
+}
