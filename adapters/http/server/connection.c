@@ -222,7 +222,7 @@ static int64_t fill_first(struct http_connection *c)
                                  c->server->opts.idle_limit);
     if (n <= 0)
         return n;
-    c->heard = ouro_now();
+    c->heard = c->begun = ouro_now();
     c->room = ouro__http_room_get(c->server);
     c->at = c->size = 0;
     int rc = c->room ? make_room(c, (size_t)n) : -ENOMEM;
@@ -242,8 +242,10 @@ static int64_t fill_more(struct http_connection *c, ouro_ns limit)
     char *to = c->room->in + c->size;
     int64_t n = ouro__http_await(
         c, HTTP_HEADER, ouro_stream_read(c->stream, to, c->room->in_room - c->size), limit);
-    if (n > 0)
+    if (n > 0) {
         c->size += (size_t)n;
+        c->heard = ouro_now();
+    }
     return n;
 }
 
@@ -263,8 +265,8 @@ static int64_t no_header(struct http_connection *c, int64_t rc, bool began)
 /* Bytes of the next request's header; 0: the connection ends in good order; or an error. */
 static int64_t get_header(struct http_connection *c)
 {
-    ouro_ns begun = c->heard;
     size_t seen = 0;
+    c->begun = c->heard;
     if (c->at == c->size && c->room) {
         ouro__http_room_put(c->server, c->room);
         c->room = NULL;
@@ -282,9 +284,8 @@ static int64_t get_header(struct http_connection *c)
             if (is_stopping(c))
                 return 0;
             n = fill_first(c);
-            begun = c->heard;
         } else {
-            ouro_ns passed = ouro_now() - begun, limit = c->server->opts.header_limit;
+            ouro_ns passed = ouro_now() - c->begun, limit = c->server->opts.header_limit;
             seen = c->size - c->at;
             n = fill_more(c, limit > passed ? limit - passed : 0);
         }
@@ -315,7 +316,7 @@ static int parse(struct http_connection *c, size_t size)
 {
     ouro_http_request *r = &c->r;
     r->c = c;
-    r->start = c->heard;
+    r->start = c->begun;
     r->head.fields = c->room->fields;
     int rc = http_header_parse(c->room->in + c->at, size, &c->server->limits, &r->head);
     if (rc < 0)

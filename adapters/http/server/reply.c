@@ -349,7 +349,7 @@ int64_t ouro__http_finish(ouro_http_request *r, int64_t n, const char *detail, b
 int64_t ouro__http_refuse(struct http_connection *c, int status)
 {
     ouro_http_request *r = &c->r;
-    *r = (ouro_http_request){.c = c, .start = c->heard, .head.minor = 1};
+    *r = (ouro_http_request){.c = c, .start = c->begun, .head.minor = 1};
     c->server->stats.refused++;
     c->broken = true;
     say_status(r, status);

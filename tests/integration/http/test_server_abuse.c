@@ -90,3 +90,27 @@ KernelTest(abuse, an_answer_without_a_body_says_so)
     site_close();
     return 0;
 }
+
+static int64_t waits(ouro_http_request *r, void *arg)
+{
+    (void)arg;
+    int64_t rc = ouro_await(ouro_sleep(OURO_MS(80)));
+    return rc < 0 ? rc : ouro_http_reply_text(r, 200, "waited");
+}
+
+KernelTest(abuse, a_half_close_behind_a_header_that_came_slowly_is_one)
+{
+    site_new(NULL);
+    site_route("GET", "/", waits);
+    site_open(NULL);
+    ouro_stream *s = dial();
+    say(s, "GET / HTTP/1.1\r\n");
+    pause_ms(60);
+    say(s, "Host: a\r\n\r\n");
+    check_eq(ouro_await(ouro_stream_shutdown(s, SHUT_WR)), 0);
+    check_body(hear(s), "waited");
+    ouro_stream_free(s);
+    check_eq(site_stats().gone, 0);
+    site_close();
+    return 0;
+}
