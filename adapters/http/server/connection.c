@@ -443,15 +443,16 @@ static void linger(struct http_connection *c)
     }
 }
 
+/* A cancel ends what is polite. */
 static void finish(struct http_connection *c, int64_t rc)
 {
     ouro_scope scope;
-    int shielded = ouro_scope_enter(&scope, &(ouro_scope_options){.shield = 1});
     if (rc >= 0)
         rc = ouro__http_await(c, HTTP_WRITING, ouro_stream_flush(c->stream),
                               c->server->opts.write_limit);
     if (rc >= 0 && !c->gone && !c->too_slow && (c->broken || c->at < c->size))
         linger(c);
+    int shielded = ouro_scope_enter(&scope, &(ouro_scope_options){.shield = 1});
     ouro__http_unwatch(c);
     ouro__http_alarm_stop(c);
     if (c->room)

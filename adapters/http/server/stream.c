@@ -186,19 +186,21 @@ ouro_future *ouro_http_send(ouro_http_request *r, const void *data, size_t size)
     return send_piece(r, data, size, NULL);
 }
 
-/* The pieces refer to the connection, so they are waited for whatever is cancelled. */
+/* Who stops the server does not wait for a client that does not read: a cancel ends the flush, and
+ * what is left is cut off. But the pieces refer to the connection, so their end is waited for
+ * whatever is cancelled. */
 int64_t ouro__http_sends_end(struct http_connection *c, bool cut)
 {
     ouro_scope scope;
     int64_t rc = 0;
-    if (cut)
-        ouro_stream_abort(c->stream);
-    int shielded = ouro_scope_enter(&scope, &(ouro_scope_options){.shield = 1});
     if (!cut)
         rc = outcome(c,
                      ouro__http_await(c, HTTP_WRITING, ouro_stream_flush(c->stream),
                                       c->server->opts.write_limit),
                      0);
+    if (cut || rc < 0)
+        ouro_stream_abort(c->stream);
+    int shielded = ouro_scope_enter(&scope, &(ouro_scope_options){.shield = 1});
     while (c->sends) /* they have settled, and are told so in the next turn */
         ouro_yield();
     if (shielded == 0)

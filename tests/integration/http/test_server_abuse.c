@@ -114,3 +114,40 @@ KernelTest(abuse, a_half_close_behind_a_header_that_came_slowly_is_one)
     site_close();
     return 0;
 }
+
+/* More than the kernel takes for a client that does not read. */
+static char much[24 << 20];
+static ouro_future *pouring;
+
+static int64_t pours(ouro_http_request *r, void *arg)
+{
+    (void)arg;
+    check_eq(ouro_http_reply_begin(r, 200, NULL), 0);
+    pouring = ouro_http_send(r, much, sizeof(much));
+    return 0;
+}
+
+static void stop_with_a_client_that_never_reads(void)
+{
+    ouro_stream *s = dial();
+    say(s, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    pause_ms(100);
+    check_eq(site_stats().live, 1);
+    ouro_ns before = ouro_now();
+    ouro_server_stop(site.serving, OURO_MS(100));
+    check_eq(ouro_await(ouro_timeout(site.serving, OURO_SEC(8))), 0);
+    check(ouro_now() - before < OURO_SEC(4));
+    check(ouro_await(pouring) < 0);
+    ouro_stream_free(s);
+    site.listener = ouro_listener_free(site.listener);
+    site.http = ouro_http_server_free(site.http);
+}
+
+KernelTest(abuse, a_client_that_never_reads_does_not_outlive_the_grace)
+{
+    site_new(&(ouro_http_server_options){.write_limit = OURO_SEC(6)});
+    site_route("GET", "/", pours);
+    site_open(NULL);
+    stop_with_a_client_that_never_reads();
+    return 0;
+}
