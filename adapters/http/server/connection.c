@@ -38,6 +38,7 @@
 #define LINGER       OURO_SEC(2)       /* for a client to see that we have closed */
 #define LINGER_BYTES ((size_t)1 << 20) /* that it may still send */
 #define LINGER_ROOM  4096
+#define UNSENT_MAX   ((size_t)64 * 1024) /* and the next request waits */
 
 /* ---- Time ------------------------------------------------------------------------------------ */
 
@@ -461,6 +462,19 @@ static void finish(struct http_connection *c, int64_t rc)
         ouro_scope_exit(&scope, 0);
 }
 
+/* What a handler begins is put, without a wait, and there has to be room for it: a client that asks
+ * more than it reads is answered no more until it reads. */
+static int64_t wait_for_room(struct http_connection *c)
+{
+    ouro_stream_stats stats = {0};
+    ouro_stream_stats_get(c->stream, &stats);
+    if (stats.unsent <= UNSENT_MAX)
+        return 0;
+    int64_t rc = ouro__http_await(c, HTTP_WRITING, ouro_stream_drain(c->stream),
+                                  c->server->opts.write_limit);
+    return rc < 0 && c->too_slow ? -ETIMEDOUT : rc;
+}
+
 int64_t ouro__http_serve(struct http_connection *c)
 {
     bool keep = true;
@@ -472,7 +486,8 @@ int64_t ouro__http_serve(struct http_connection *c)
         rc = get_header(c);
         if (rc <= 0)
             break;
-        rc = serve_request(c, (size_t)rc, &keep);
+        int64_t room = wait_for_room(c);
+        rc = room < 0 ? room : serve_request(c, (size_t)rc, &keep);
     }
     finish(c, rc);
     c->server->stats.live--;

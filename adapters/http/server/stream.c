@@ -59,7 +59,7 @@ int64_t ouro_http_reply_begin(ouro_http_request *r, int status, const char *type
     reply->keep = ouro__http_may_keep(r) && (sends_nothing(r) || r->head.minor == 1);
     char *head = ouro__http_head(r, reply->keep, &size);
     rc = head ? ouro_stream_put(r->c->stream, head, size) : -ENOMEM;
-    if (rc == -ENOMEM || rc == -EAGAIN) {
+    if (rc == -ENOMEM || rc == -EAGAIN || rc == -EMSGSIZE) {
         reply->kind = HTTP_NO_REPLY;
         return -ENOMEM;
     }

@@ -151,3 +151,46 @@ KernelTest(abuse, a_client_that_never_reads_does_not_outlive_the_grace)
     stop_with_a_client_that_never_reads();
     return 0;
 }
+
+static int64_t begins(ouro_http_request *r, void *arg)
+{
+    (void)arg;
+    return ouro_http_reply_begin(r, 200, "text/plain");
+}
+
+static int64_t asks_much(void *arg)
+{
+    static char requests[60 * 2000];
+    for (size_t i = 0; i < 2000; i++)
+        memcpy(requests + 60 * i,
+               "GET /s HTTP/1.1\r\nHost: a\r\nX-To-Make-It-Sixty-Bytes: abcd\r\n\r\n", 60);
+    for (int i = 0; i < 100; i++) {
+        int64_t n = ouro_await(ouro_stream_write(arg, requests, sizeof(requests)));
+        if (n < 0)
+            return n;
+    }
+    return ouro_await(ouro_stream_shutdown(arg, SHUT_WR));
+}
+
+KernelTest(abuse, streams_wait_for_a_client_that_asks_more_than_it_reads)
+{
+    site_new(&(ouro_http_server_options){.requests_max = 1000000});
+    site_route("GET", "/s", begins);
+    site_open(NULL);
+    ouro_stream *s = dial();
+    ouro_future *asking = ouro_spawn(asks_much, s);
+    pause_ms(1500);
+    static char bytes[1 << 16];
+    int64_t n;
+    while ((n = ouro_await(ouro_stream_read(s, bytes, sizeof(bytes) - 1))) > 0) {
+        bytes[n] = '\0';
+        check_hasnt(bytes, "500 Internal");
+    }
+    check_eq(n, 0);
+    check_eq(ouro_await(asking), 0);
+    check_eq(site_stats().failed, 0);
+    check_eq(site_stats().requests, 200000);
+    ouro_stream_free(s);
+    site_close();
+    return 0;
+}
