@@ -2,7 +2,7 @@
 
 /*
  * PostgreSQL: what a query costs through pool and coroutine, beside libpq driven by hand in an
- * epoll loop, and beside pgbench.
+ * epoll loop, beside pgbench and asyncpg.
  *
  * The program and its rivals run on one processor, the server on another. Each case is measured
  * twice: by the clock, and by the processor time that the client takes, since the server is most of
@@ -24,6 +24,7 @@
 #include <ouro/pg.h>
 
 #include "bench.h"
+#include "peers.h"
 #include "pg.h"
 
 #define QUERIES   12000u
@@ -404,6 +405,22 @@ static double pgbench_points(const void *arg)
     return 1e9 / per_second;
 }
 
+/* ---- asyncpg --------------------------------------------------------------------------------- */
+
+static double asyncpg_points(const void *arg)
+{
+    const struct job *job = arg;
+    char connections[16];
+    snprintf(connections, sizeof connections, "%u", job->connections);
+    struct bench_peer peer = {
+        "pg.py",
+        {connections, job->what == BY_CLOCK ? "clock" : "cpu", pg_conninfo()},
+        "asyncpg on uvloop: python3-asyncpg, python3-uvloop",
+    };
+    move_server_away();
+    return bench_peer(&peer);
+}
+
 /* ---------------------------------------------------------------------------------------------- */
 
 static const struct job one_clock = {BY_CLOCK, 1, 0}, one_cpu = {BY_CPU, 1, 0};
@@ -422,6 +439,8 @@ static const struct bench_case cases[] = {
     CASE("pg.ten.time", ouro_points, "libpq in an epoll loop", bare_points, ten_clock),
     CASE("pg.ten.cpu", ouro_points, "libpq in an epoll loop", bare_points, ten_cpu),
     CASE("pg.ten.pgbench", ouro_points, "pgbench -M prepared", pgbench_points, ten_clock),
+    CASE("pg.ten.asyncpg.time", ouro_points, "asyncpg, uvloop", asyncpg_points, ten_clock),
+    CASE("pg.ten.asyncpg.cpu", ouro_points, "asyncpg, uvloop", asyncpg_points, ten_cpu),
     CASE("pg.batch.time", ouro_batches, "libpq, 100 to a sync", bare_batches, one_clock),
     CASE("pg.batch.cpu", ouro_batches, "libpq, 100 to a sync", bare_batches, one_cpu),
     CASE("pg.row.time", ouro_rows, "libpq, row by row", bare_rows, one_clock),

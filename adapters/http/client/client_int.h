@@ -102,6 +102,7 @@ struct http_place {
     bool is_idle;     /* in client.idle */
     bool is_ready;    /* in client.ready */
     bool multiplexes; /* it answered in HTTP/2: libcurl shares connections */
+    bool is_open;     /* all of its line may go, as far as there is room; else one */
     bool is_number;   /* its host: libcurl needs no help */
     bool https;
     const char *proxy; /* "": none */
@@ -132,6 +133,9 @@ void ouro__http_place_queue(ouro_http_client *c, struct http_fetch *f);
 /* Take one out of the line, or off the connections. */
 void ouro__http_place_unqueue(ouro_http_client *c, struct http_fetch *f);
 void ouro__http_place_done(ouro_http_client *c, struct http_fetch *f);
+
+/* It has a connection, or had a failure. */
+void ouro__http_place_open(ouro_http_client *c, struct http_place *p);
 
 /* The next that may go to libcurl, out of the line; NULL: none. */
 struct http_fetch *ouro__http_place_next(ouro_http_client *c);
@@ -237,7 +241,6 @@ struct http_easy {
     ouro_http_client *client;
     struct http_fetch *fetch; /* NULL: free */
     const char *proxy;        /* as it is set */
-    bool shares;              /* set to share connections */
     bool is_plain;            /* set for GET */
     bool has_headers;
     bool was_refused; /* it wanted to look a name up */

@@ -137,6 +137,19 @@ static int on_lookup(void *resolver, void *unused, void *arg)
     return 1;
 }
 
+/* There is a connection: others may share it, or know that they cannot. */
+static int on_connection(void *arg, char *there, char *here, int there_port, int here_port)
+{
+    struct http_easy *e = arg;
+    (void)there;
+    (void)here;
+    (void)there_port;
+    (void)here_port;
+    if (e->fetch)
+        ouro__http_place_open(e->client, e->fetch->place);
+    return CURL_PREREQFUNC_OK;
+}
+
 /* ---- What stays as it is --------------------------------------------------------------------- */
 
 static long milliseconds(ouro_ns t)
@@ -158,6 +171,8 @@ static CURLcode set_callbacks(CURL *h, struct http_easy *e)
     rc |= curl_easy_setopt(h, CURLOPT_READDATA, e);
     rc |= curl_easy_setopt(h, CURLOPT_RESOLVER_START_FUNCTION, on_lookup);
     rc |= curl_easy_setopt(h, CURLOPT_RESOLVER_START_DATA, e);
+    rc |= curl_easy_setopt(h, CURLOPT_PREREQFUNCTION, on_connection);
+    rc |= curl_easy_setopt(h, CURLOPT_PREREQDATA, e);
     rc |= curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, ouro__http_socket_open);
     rc |= curl_easy_setopt(h, CURLOPT_OPENSOCKETDATA, e->client);
     rc |= curl_easy_setopt(h, CURLOPT_CLOSESOCKETFUNCTION, ouro__http_socket_close);
@@ -252,7 +267,6 @@ static CURLcode set_method(struct http_easy *e, const struct http_fetch *f)
     return rc;
 }
 
-/* With TLS, a first connection is waited for, since all may share it if it speaks HTTP/2. */
 static CURLcode set_place(struct http_easy *e, struct http_fetch *f)
 {
     int told;
@@ -267,11 +281,6 @@ static CURLcode set_place(struct http_easy *e, struct http_fetch *f)
     if (rc == CURLE_OK && e->proxy != f->place->proxy) {
         rc = curl_easy_setopt(e->curl, CURLOPT_PROXY, f->place->proxy);
         e->proxy = f->place->proxy;
-    }
-    if (rc == CURLE_OK && e->shares != f->place->https) {
-        rc = curl_easy_setopt(e->curl, CURLOPT_PIPEWAIT,
-                              f->place->https && !e->client->opts.http1 ? 1L : 0L);
-        e->shares = f->place->https;
     }
     return rc;
 }

@@ -48,6 +48,12 @@ static void place_free(struct http_place *p)
     ouro_memory_release(p);
 }
 
+/* With TLS, one goes first: if its connection speaks HTTP/2, the others share it. */
+static bool is_open_at_first(const ouro_http_client *c, const struct http_place *p)
+{
+    return !p->https || c->opts.http1;
+}
+
 static int place_new(ouro_http_client *c, const char *url, size_t size, struct http_place **ret,
                      const char **ret_why)
 {
@@ -60,6 +66,7 @@ static int place_new(ouro_http_client *c, const char *url, size_t size, struct h
     TAILQ_INIT(&p->line);
     LIST_INSERT_HEAD(&c->places[p->hash % 256], p, chain);
     int rc = ouro__http_place_read(p, &c->proxies, ret_why);
+    p->is_open = is_open_at_first(c, p);
     if (rc == 0)
         *ret = p;
     else
@@ -107,6 +114,7 @@ void ouro__http_place_leave(ouro_http_client *c, struct http_place *p)
         return;
     TAILQ_INSERT_TAIL(&c->idle, p, link);
     p->is_idle = true;
+    p->is_open = is_open_at_first(c, p);
     if (c->idle_places++ < IDLE_MAX)
         return;
     p = TAILQ_FIRST(&c->idle);
@@ -130,6 +138,8 @@ void ouro__http_places_free(ouro_http_client *c)
  * to take on one (RFC 9113), or else libcurl would make another for each that is too much. */
 static int limit_of(const ouro_http_client *c, const struct http_place *p)
 {
+    if (!p->is_open)
+        return 1;
     return p->multiplexes && c->opts.host_max < STREAMS ? STREAMS : c->opts.host_max;
 }
 
@@ -164,8 +174,17 @@ void ouro__http_place_done(ouro_http_client *c, struct http_fetch *f)
 {
     f->stage = HTTP_NAMING;
     f->place->active--;
+    f->place->is_open = true;
     c->active--;
     update(c, f->place);
+}
+
+void ouro__http_place_open(ouro_http_client *c, struct http_place *p)
+{
+    if (p->is_open)
+        return;
+    p->is_open = true;
+    update(c, p);
 }
 
 bool ouro__http_place_waits(const ouro_http_client *c)

@@ -223,7 +223,7 @@ static int64_t fill_first(struct http_connection *c)
                                  c->server->opts.idle_limit);
     if (n <= 0)
         return n;
-    c->heard = c->begun = ouro_now();
+    c->heard = ouro_now();
     c->room = ouro__http_room_get(c->server);
     c->at = c->size = 0;
     int rc = c->room ? make_room(c, (size_t)n) : -ENOMEM;
@@ -244,8 +244,8 @@ static int64_t fill_more(struct http_connection *c, ouro_ns limit)
     int64_t n = ouro__http_await(
         c, HTTP_HEADER, ouro_stream_read(c->stream, to, c->room->in_room - c->size), limit);
     if (n > 0) {
-        c->size += (size_t)n;
         c->heard = ouro_now();
+        c->size += (size_t)n;
     }
     return n;
 }
@@ -285,6 +285,7 @@ static int64_t get_header(struct http_connection *c)
             if (is_stopping(c))
                 return 0;
             n = fill_first(c);
+            c->begun = c->heard;
         } else {
             ouro_ns passed = ouro_now() - c->begun, limit = c->server->opts.header_limit;
             seen = c->size - c->at;
@@ -372,8 +373,6 @@ static int64_t handle(struct http_connection *c, bool *ret_keep)
     if (ouro_future_state(task) == OURO_PENDING) {
         c->handler = task;
         ouro__http_watch(c);
-        if (c->sends)
-            ouro__http_deadline(c, ouro__http_after(c->server->opts.write_limit));
     }
     int64_t n = ouro_await(task);
     c->handler = NULL;
@@ -444,7 +443,7 @@ static void linger(struct http_connection *c)
     }
 }
 
-/* A cancel ends what is polite. */
+/* A cancel ends all of it but the wait for the kernel to let go of the socket. */
 static void finish(struct http_connection *c, int64_t rc)
 {
     ouro_scope scope;

@@ -218,7 +218,7 @@ struct http_connection {
     ouro_ns progress_at;
     uint64_t progress; /* bytes sent by then */
     ouro_ns heard;     /* when something came last */
-    ouro_ns begun;     /* when the request's first bytes did */
+    ouro_ns begun;     /* when the first byte of the request did */
     uint64_t served;
     int64_t sends;   /* of a stream's pieces, that have not settled */
     bool expired;    /* the deadline has passed */

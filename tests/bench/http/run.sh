@@ -8,7 +8,11 @@ set -eu
 server=$1
 rounds=${2-5}
 seconds=${3-3}
-[ $# -le 3 ] && set -- "$@" "" "" "" && connections="50 500" || { shift 3; connections=$*; }
+connections="50 500"
+if [ $# -gt 3 ]; then
+    shift 3
+    connections=$*
+fi
 for tool in wrk nginx taskset; do
     command -v $tool >/dev/null || { echo "$tool is missing" >&2; exit 77; }
 done

@@ -4,6 +4,7 @@
  * requests that make no sense; cancels, frees, forks and shutdowns at any time.
  */
 #define _GNU_SOURCE
+#include "descriptors.h"
 #include "http_test.h"
 
 #include <arpa/inet.h>
@@ -468,7 +469,7 @@ static int silent_peer(char url[64])
 static void shut_down_after(unsigned n, bool frees_first)
 {
     char url[64];
-    int fd = silent_peer(url);
+    int fd = silent_peer(url), before = open_fds();
     begin_kernel();
     ouro_http_client *c = client();
     ouro_future *f = ouro_http_get(c, url, NULL);
@@ -489,8 +490,10 @@ static void shut_down_after(unsigned n, bool frees_first)
     ouro_unref(g);
     if (!frees_first)
         ouro_http_client_free(c);
-    while (ouro_resolve_counts().under_way) /* a lookup that was abandoned has a socket */
+    while (ouro_resolve_counts().under_way)
         usleep(1000);
+    for (int i = 0; i < 1000 && open_fds() != before; i++)
+        usleep(1000); /* a lookup that was abandoned has a socket, and wakes the loop */
     end_closed();
     close(fd);
 }

@@ -152,6 +152,47 @@ KernelTest(server, answers_fifty_pipelined_requests_in_order)
     return 0;
 }
 
+static int64_t floods(ouro_http_request *r, void *arg)
+{
+    static char bytes[20000];
+    (void)arg;
+    if (!ouro_http_query(r, "stream"))
+        return ouro_http_reply(r, 200, NULL, bytes, sizeof(bytes));
+    int64_t rc = ouro_http_reply_begin(r, 200, NULL);
+    return rc < 0 ? rc : ouro_await(ouro_http_send(r, bytes, sizeof(bytes)));
+}
+
+/* More than the sockets hold, and read late. */
+KernelTest(server, does_not_pile_up_answers_that_nobody_takes)
+{
+    enum { MANY = 1000 };
+    site_new(NULL);
+    site_route("GET", "/", floods);
+    site_open(NULL);
+    ouro_stream *s = dial();
+    char *requests = calloc(MANY, 64);
+    for (int i = 0, at = 0; i < MANY; i++)
+        at += sprintf(requests + at, "GET /%s HTTP/1.1\r\nHost: a\r\n%s\r\n",
+                      i % 2 ? "?stream" : "", i == MANY - 1 ? "Connection: close\r\n" : "");
+    ouro_future *said = ouro_stream_write(s, requests, strlen(requests));
+    pause_ms(100);
+    check(site_stats().requests < MANY);
+    size_t size = 0;
+    int64_t n;
+    static char bytes[65536];
+    while ((n = ouro_await(ouro_stream_read(s, bytes, sizeof(bytes)))) > 0)
+        size += (size_t)n;
+    check_eq(n, 0);
+    check(size > (size_t)MANY * 20000);
+    check_eq(ouro_await(said), strlen(requests));
+    check_eq(site_stats().requests, MANY);
+    check_eq(site_stats().failed, 0);
+    free(requests);
+    ouro_stream_free(s);
+    site_close();
+    return 0;
+}
+
 KernelTest(server, sends_pipelined_answers_together)
 {
     site_new(NULL);

@@ -167,7 +167,8 @@ ouro_http_client *ouro_http_client_free(ouro_http_client *client);
  *                  the detail names it
  *   - -EPROTONOSUPPORT a scheme other than http and https
  *   - -OURO_ENONAME, -OURO_ETRYAGAIN, ...   see ouro_resolve()
- *   - -ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT (connect_limit), -ECONNRESET, -EPIPE
+ *   - -ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT (connect_limit), -ECONNRESET, -EPIPE,
+ *     -EMFILE
  *   - -EPROTO      the answer is no HTTP, or breaks off; a redirect to what is no URL
  *   - -ELOOP       more than redirects_max
  *   - -EMSGSIZE    more than body_max, or a header of more than 256 KiB
