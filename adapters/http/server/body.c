@@ -77,6 +77,7 @@ static int64_t heard(ouro_http_request *r, int64_t n)
         return fail(r, -OURO_EHTTP(408));
     if (n == -ECANCELED || n == -OURO_ECHILDCANCELLED || n == -ENOMEM)
         return n;
+    c->gone = true;
     return fail(r, n == 0 ? -ECONNRESET : n);
 }
 

@@ -143,7 +143,8 @@ int64_t ouro__http_await(struct http_connection *c, enum http_doing doing, ouro_
 
 /* ---- The client's going ---------------------------------------------------------------------- */
 
-/* The end of what it sends is told again with whatever comes behind it. */
+/* The end of what it sends is told again with whatever comes behind it. Behind a body that was not
+ * read yet nobody knows when it came: who reads the body learns whether it is whole. */
 static void client_moved(int32_t events, uint32_t flags, void *arg)
 {
     struct http_connection *c = arg;
@@ -151,7 +152,7 @@ static void client_moved(int32_t events, uint32_t flags, void *arg)
     if (events < 0 || c->gone)
         return;
     if (!(events & (POLLERR | POLLHUP))) {
-        if (!c->handler || ouro_now() - c->heard <= HALF_CLOSE)
+        if (!c->handler || !c->r.body.over || ouro_now() - c->heard <= HALF_CLOSE)
             c->half = true;
         if (c->half)
             return;

@@ -194,3 +194,30 @@ KernelTest(abuse, streams_wait_for_a_client_that_asks_more_than_it_reads)
     site_close();
     return 0;
 }
+
+static int64_t asks_late(ouro_http_request *r, void *arg)
+{
+    int64_t n = ouro_await(ouro_sleep(OURO_MS(150)));
+    (void)arg;
+    if (n == 0)
+        n = ouro_await(ouro_http_body(r));
+    return n < 0 ? n : ouro_http_reply_text(r, 200, "all there");
+}
+
+/* Nobody knows when the end came while the body is not read. */
+KernelTest(abuse, a_half_close_behind_a_body_is_one)
+{
+    site_new(NULL);
+    site_route("POST", "/", asks_late);
+    site_open(NULL);
+    ouro_stream *s = dial();
+    say(s, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n");
+    pause_ms(60);
+    say(s, "body");
+    check_eq(ouro_await(ouro_stream_shutdown(s, SHUT_WR)), 0);
+    check_body(hear(s), "all there");
+    ouro_stream_free(s);
+    check_eq(site_stats().gone, 0);
+    site_close();
+    return 0;
+}
