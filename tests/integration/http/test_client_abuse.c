@@ -70,3 +70,18 @@ KernelTest(abuse, a_malformed_url_does_not_show_its_password)
     ouro_http_client_free(c);
     return 0;
 }
+
+/* libcurl would wait for the body of the answer, which does not come. */
+KernelTest(abuse, a_body_of_head_is_refused)
+{
+    struct wild *w = wild_start(NULL);
+    ouro_http_client *c = client();
+    check_eq(words_of(ouro_timeout(ouro_http_fetch(c, "HEAD", wild_url(w, "/"),
+                                                   &(ouro_http_options){.json = "{}"}),
+                                   OURO_SEC(2)),
+                      NULL),
+             -EINVAL);
+    ouro_http_client_free(c);
+    wild_stop(w);
+    return 0;
+}
