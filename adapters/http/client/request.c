@@ -77,6 +77,11 @@ static int check_body(const ouro_http_options *o, char *why)
     return check_fields(o->form, o->form_count, "the form", why);
 }
 
+static bool has_body(const ouro_http_options *o)
+{
+    return o->form || o->form_count || o->json || o->data || o->size || o->source;
+}
+
 static int check(const char *method, const char *url, const ouro_http_options *o, char *why)
 {
     if (!ouro__http_is_token(method) || strcmp(method, "CONNECT") == 0)
@@ -88,6 +93,8 @@ static int check(const char *method, const char *url, const ouro_http_options *o
         return wrong(why, "headers is NULL");
     if (o->redirects_max < -1)
         return wrong(why, "redirects_max is %d", o->redirects_max);
+    if (strcmp(method, "HEAD") == 0 && has_body(o))
+        return wrong(why, "HEAD has no body"); /* libcurl would wait for one of the answer */
     int rc = 0;
     for (size_t i = 0; i < o->header_count && rc == 0; i++)
         rc = check_header(&o->headers[i], why);

@@ -3,7 +3,9 @@
  * Text of requests: buffers, encoding, what is a token, and URLs that can be shown.
  *
  * A URL may have a password in it, and be malformed besides. So what is shown is worked out by its
- * letters alone: all between the slashes and the last @ of the authority is left out.
+ * letters alone: all between the slashes and the last @ of the authority is left out. What stands
+ * there like a port, but is none, may be a password that has one of /?# in it: from there on nothing
+ * is shown.
  */
 #include "client_int.h"
 
@@ -124,6 +126,17 @@ char *ouro__http_show(const char *text, char *buf, size_t size)
     return buf;
 }
 
+/* How many bytes of an authority of @size can be shown: all, if its port is one. */
+static size_t up_to_port(const char *authority, size_t size)
+{
+    size_t at = size;
+    while (at > 0 && authority[at - 1] != ':' && authority[at - 1] != ']')
+        at--;
+    if (at == 0 || authority[at - 1] == ']')
+        return size;
+    return at + strspn(authority + at, "0123456789") >= size ? size : at;
+}
+
 char *ouro__http_show_url(const char *url, char *buf, size_t size)
 {
     size_t scheme = strcspn(url, ":/?#@");
@@ -135,10 +148,12 @@ char *ouro__http_show_url(const char *url, char *buf, size_t size)
     for (size_t i = n; i > 0; i--)
         if (authority[i - 1] == '@') {
             authority += i;
+            n -= i;
             break;
         }
     show(url, scheme, &at, end);
-    show(authority, strlen(authority), &at, end);
+    size_t shown = up_to_port(authority, n);
+    show(authority, shown < n ? shown : strlen(authority), &at, end);
     *at = '\0';
     return buf;
 }

@@ -77,18 +77,25 @@ static int64_t heard(ouro_http_request *r, int64_t n)
         return fail(r, -OURO_EHTTP(408));
     if (n == -ECANCELED || n == -OURO_ECHILDCANCELLED || n == -ENOMEM)
         return n;
+    c->gone = true;
     return fail(r, n == 0 ? -ECONNRESET : n);
+}
+
+/* Not when the answer has begun, in the midst of which it would stand. */
+static int64_t tell_to_go_on(ouro_http_request *r)
+{
+    if (r->body.continued || r->reply.kind == HTTP_STREAM)
+        return 0;
+    r->body.continued = true;
+    return ouro_stream_put(r->c->stream, go_ahead, sizeof(go_ahead) - 1);
 }
 
 static int64_t wait_for(ouro_http_request *r, char *to, size_t size)
 {
     struct http_connection *c = r->c;
-    if (!r->body.continued) {
-        r->body.continued = true;
-        int64_t rc = ouro_stream_put(c->stream, go_ahead, sizeof(go_ahead) - 1);
-        if (rc < 0)
-            return fail(r, rc);
-    }
+    int64_t rc = tell_to_go_on(r);
+    if (rc < 0)
+        return fail(r, rc);
     return heard(r, ouro__http_await(c, HTTP_BODY, ouro_stream_read(c->stream, to, size),
                                      c->server->opts.body_limit));
 }

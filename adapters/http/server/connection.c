@@ -38,6 +38,7 @@
 #define LINGER       OURO_SEC(2)       /* for a client to see that we have closed */
 #define LINGER_BYTES ((size_t)1 << 20) /* that it may still send */
 #define LINGER_ROOM  4096
+#define UNSENT_MAX   ((size_t)64 * 1024) /* and the next request waits */
 
 /* ---- Time ------------------------------------------------------------------------------------ */
 
@@ -142,7 +143,8 @@ int64_t ouro__http_await(struct http_connection *c, enum http_doing doing, ouro_
 
 /* ---- The client's going ---------------------------------------------------------------------- */
 
-/* The end of what it sends is told again with whatever comes behind it. */
+/* The end of what it sends is told again with whatever comes behind it. Behind a body that was not
+ * read yet nobody knows when it came: who reads the body learns whether it is whole. */
 static void client_moved(int32_t events, uint32_t flags, void *arg)
 {
     struct http_connection *c = arg;
@@ -150,7 +152,7 @@ static void client_moved(int32_t events, uint32_t flags, void *arg)
     if (events < 0 || c->gone)
         return;
     if (!(events & (POLLERR | POLLHUP))) {
-        if (!c->handler || ouro_now() - c->heard <= HALF_CLOSE)
+        if (!c->handler || !c->r.body.over || ouro_now() - c->heard <= HALF_CLOSE)
             c->half = true;
         if (c->half)
             return;
@@ -461,6 +463,19 @@ static void finish(struct http_connection *c, int64_t rc)
         ouro_scope_exit(&scope, 0);
 }
 
+/* What a handler begins is put, without a wait, and there has to be room for it: a client that asks
+ * more than it reads is answered no more until it reads. */
+static int64_t wait_for_room(struct http_connection *c)
+{
+    ouro_stream_stats stats = {0};
+    ouro_stream_stats_get(c->stream, &stats);
+    if (stats.unsent <= UNSENT_MAX)
+        return 0;
+    int64_t rc = ouro__http_await(c, HTTP_WRITING, ouro_stream_drain(c->stream),
+                                  c->server->opts.write_limit);
+    return rc < 0 && c->too_slow ? -ETIMEDOUT : rc;
+}
+
 int64_t ouro__http_serve(struct http_connection *c)
 {
     bool keep = true;
@@ -469,16 +484,11 @@ int64_t ouro__http_serve(struct http_connection *c)
     c->server->stats.connections++;
     c->server->stats.live++;
     while (rc >= 0 && keep) {
-        bool pipelined = c->at < c->size;
         rc = get_header(c);
         if (rc <= 0)
             break;
-        size_t size = (size_t)rc;
-        if (pipelined) /* answers that nobody takes must not pile up */
-            rc = ouro__http_await(c, HTTP_WRITING, ouro_stream_drain(c->stream),
-                                  c->server->opts.write_limit);
-        if (rc >= 0)
-            rc = serve_request(c, size, &keep);
+        int64_t room = wait_for_room(c);
+        rc = room < 0 ? room : serve_request(c, (size_t)rc, &keep);
     }
     finish(c, rc);
     c->server->stats.live--;

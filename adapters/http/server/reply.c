@@ -140,11 +140,12 @@ static char *add_date(char *to, ouro_http_server *server)
     return add(to, server->date, server->date_size);
 }
 
-/* Where the body ends. */
+/* Where the body ends. That of 205 is empty, and unlike with 204 and 304 a client has to be told:
+ * RFC 9112, 6.3. */
 static char *add_framing(char *to, const ouro_http_request *r)
 {
     const struct http_reply *reply = &r->reply;
-    if (reply->kind == HTTP_STREAM)
+    if (reply->kind == HTTP_STREAM && reply->status != 205)
         return ouro__http_chunked(r) ? ADD(to, "Transfer-Encoding: chunked\r\n") : to;
     if (reply->status == 204 || reply->status == 304)
         return to;

@@ -59,7 +59,7 @@ int64_t ouro_http_reply_begin(ouro_http_request *r, int status, const char *type
     reply->keep = ouro__http_may_keep(r) && (sends_nothing(r) || r->head.minor == 1);
     char *head = ouro__http_head(r, reply->keep, &size);
     rc = head ? ouro_stream_put(r->c->stream, head, size) : -ENOMEM;
-    if (rc == -ENOMEM || rc == -EAGAIN) {
+    if (rc == -ENOMEM || rc == -EAGAIN || rc == -EMSGSIZE) {
         reply->kind = HTTP_NO_REPLY;
         return -ENOMEM;
     }
@@ -186,7 +186,9 @@ ouro_future *ouro_http_send(ouro_http_request *r, const void *data, size_t size)
     return send_piece(r, data, size, NULL);
 }
 
-/* The pieces refer to the connection, so they are waited for whatever is cancelled. */
+/* Who stops the server does not wait for a client that does not read: a cancel ends the flush, and
+ * what is left is cut off. But the pieces refer to the connection, so their end is waited for
+ * whatever is cancelled. */
 int64_t ouro__http_sends_end(struct http_connection *c, bool cut)
 {
     ouro_scope scope;

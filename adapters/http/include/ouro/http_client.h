@@ -162,7 +162,7 @@ ouro_http_client *ouro_http_client_free(ouro_http_client *client);
  * @param opts    Copied; NULL for defaults.
  * @return A future, never NULL; its ptr is an ouro_http_response, n its status.
  *   - n >= 100     an answer
- *   - -EINVAL      NULL; a malformed URL or method; several bodies; a field's name that is no
+ *   - -EINVAL      NULL; a malformed URL or method; several bodies, or one of HEAD; a field's name that is no
  *                  token or the client's own, or a value with a control character in it but a tab:
  *                  the detail names it
  *   - -EPROTONOSUPPORT a scheme other than http and https

@@ -19,8 +19,9 @@
  *
  * A client may also shut down its sending side and wait for the answer, which looks the same from
  * here until something is sent. Who does that does it right behind the request, so within 20 ms of
- * it such an end is taken for that, and the answer is sent; later for a client that has gone. A
- * reset is always that.
+ * it such an end is taken for that, and the answer is sent; later for a client that has gone. Of a
+ * body that the handler has not read yet nobody knows when it came: there an end is taken for that,
+ * too, until the body is read and turns out to be cut off. A reset is always a client that has gone.
  *
  * A handler replies once, by one of the ouro_http_reply calls, which copy and do not wait: what
  * they were given is sent when the handler has returned. Whoever has more to say than memory should
@@ -344,7 +345,8 @@ ouro_future *ouro_http_body_next(ouro_http_request *r, const void **ret_bytes) O
 const char *ouro_http_form(ouro_http_request *r, const char *name);
 
 /**
- * The body as JSON, which has been read by ouro_http_body(). Strict: a key given twice is refused.
+ * The body as JSON, which has been read by ouro_http_body(). Strict: a key given twice is refused,
+ * and so is what is nested more than 100 deep, since it is read, and written, on the stack of a task.
  *
  * @param r         Borrowed.
  * @param ret_json  Receives a value of jansson's, yours: json_decref().

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* What must not get from one request of a client to another, or to who reads its errors. */
+#define _GNU_SOURCE /* strcasestr */
+#include "http_test.h"
+
+#include <ouro/ouro.h>
+
+static const char *with_user(const struct wild *w, const char *user, const char *path)
+{
+    static char url[512];
+    snprintf(url, sizeof url, "http://%s@127.0.0.1:%d%s", user, w->port, path);
+    return url;
+}
+
+KernelTest(abuse, a_password_in_a_url_is_for_that_request_alone)
+{
+    struct wild *w = wild_start(NULL), *other = wild_start(NULL);
+    ouro_http_client *c = client();
+    ouro_http_response *r = answer(ouro_http_get(c, with_user(w, "joe:secret", "/"), NULL));
+    check(says(r, "Authorization: Basic am9lOnNlY3JldA=="));
+    check(!strstr(r->url, "secret"));
+    ouro_http_response_free(r);
+    for (int i = 0; i < 2; i++) {
+        r = answer(ouro_http_get(c, wild_url(i ? other : w, "/"), NULL));
+        check(!says(r, "Authorization"));
+        ouro_http_response_free(r);
+    }
+    ouro_http_client_free(c);
+    wild_stop(w);
+    wild_stop(other);
+    return 0;
+}
+
+KernelTest(abuse, a_password_in_a_url_does_not_follow_a_redirect)
+{
+    char there[256];
+    struct wild *other = wild_start(NULL);
+    snprintf(there, sizeof there, "HTTP/1.1 307 Moved\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n",
+             wild_url(other, "/there"));
+    const struct script scripts[] = {{.path = "/", .bytes = there}, {0}};
+    struct wild *w = wild_start(scripts);
+    ouro_http_client *c = client();
+    ouro_http_response *r = answer(ouro_http_get(c, with_user(w, "joe:secret", "/"), NULL));
+    check_eq(r->redirects, 1);
+    check(!says(r, "Authorization"));
+    check(!says(r, "secret"));
+    ouro_http_response_free(r);
+    ouro_http_client_free(c);
+    wild_stop(w);
+    wild_stop(other);
+    return 0;
+}
+
+KernelTest(abuse, a_malformed_url_does_not_show_its_password)
+{
+    static const char *const urls[] = {
+        "http://joe:top/secret@127.0.0.1/",  "http://joe:top?secret@127.0.0.1/",
+        "http://joe:top#secret@127.0.0.1/",  "http://joe:top/secret",
+        "http://joe:topsecret@127.0.0.1:x/", "http://joe:top secret@127.0.0.1/",
+    };
+    ouro_http_client *c = client();
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        ouro_future *f = ouro_ref(ouro_http_get(c, urls[i], NULL));
+        check(ouro_await(f) < 0);
+        const char *words = ouro_future_detail(f);
+        if (strstr(words, "secret") || strstr(words, "top"))
+            check_text(words, "");
+        ouro_unref(f);
+    }
+    ouro_http_client_free(c);
+    return 0;
+}
+
+/* libcurl would wait for the body of the answer, which does not come. */
+KernelTest(abuse, a_body_of_head_is_refused)
+{
+    struct wild *w = wild_start(NULL);
+    ouro_http_client *c = client();
+    check_eq(words_of(ouro_timeout(ouro_http_fetch(c, "HEAD", wild_url(w, "/"),
+                                                   &(ouro_http_options){.json = "{}"}),
+                                   OURO_SEC(2)),
+                      NULL),
+             -EINVAL);
+    ouro_http_client_free(c);
+    wild_stop(w);
+    return 0;
+}
