@@ -49,7 +49,7 @@ struct deallocation {
 
 static int deallocate_send(struct pg_command *c, PGconn *db)
 {
-    const struct deallocation *q = (struct deallocation *)c;
+    const struct deallocation *q = (void *)c;
     return PQsendQuery(db, q->sql) ? 0 : ouro__pg_command_refused(c);
 }
 

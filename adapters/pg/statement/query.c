@@ -286,7 +286,7 @@ static int script_send(struct pg_command *c, PGconn *db)
 
 static void script_result(struct pg_command *c, PGresult *r)
 {
-    struct script *q = (struct script *)c;
+    struct script *q = (void *)c;
     switch (PQresultStatus(r)) {
     case PGRES_TUPLES_OK:
     case PGRES_COMMAND_OK:
@@ -301,7 +301,7 @@ static void script_result(struct pg_command *c, PGresult *r)
 
 static void script_end(struct pg_command *c, int64_t rc, const char *why)
 {
-    struct script *q = (struct script *)c;
+    struct script *q = (void *)c;
     if (ouro__pg_command_succeeded(c, rc)) {
         ouro__pg_command_hand_over(c, q->got);
         return;

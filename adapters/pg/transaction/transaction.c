@@ -185,7 +185,7 @@ static void open_transaction(struct begin *q)
 
 static void begin_end(struct pg_command *c, int64_t rc, const char *why)
 {
-    struct begin *q = (struct begin *)c;
+    struct begin *q = (void *)c;
     if (!ouro__pg_command_succeeded(c, rc))
         ouro__pg_command_settle(c, rc, why);
     else if (c->promise)
@@ -261,7 +261,7 @@ struct commit {
 
 static int commit_send(struct pg_command *c, PGconn *db)
 {
-    struct commit *q = (struct commit *)c;
+    struct commit *q = (void *)c;
     char sql[80];
     unsigned depth = q->tx->depth;
     q->failed = PQtransactionStatus(db) == PQTRANS_INERROR;
@@ -277,7 +277,7 @@ static int commit_send(struct pg_command *c, PGconn *db)
 /* A server that has not told us of the failure says so by the tag. */
 static void commit_result(struct pg_command *c, PGresult *r)
 {
-    struct commit *q = (struct commit *)c;
+    struct commit *q = (void *)c;
     if (q->tx->depth == 1 && strcmp(PQcmdStatus(r), "ROLLBACK") == 0)
         q->failed = true;
     ouro__pg_command_check(c, r);
@@ -285,7 +285,7 @@ static void commit_result(struct pg_command *c, PGresult *r)
 
 static void commit_end(struct pg_command *c, int64_t rc, const char *why)
 {
-    struct commit *q = (struct commit *)c;
+    struct commit *q = (void *)c;
     lose_unsent(c, rc);
     if (rc == 0 && q->failed)
         ouro__pg_command_fail(c, -OURO_EROLLEDBACK);
@@ -300,7 +300,7 @@ static void commit_end(struct pg_command *c, int64_t rc, const char *why)
 
 static void commit_cancel(struct pg_command *c)
 {
-    struct commit *q = (struct commit *)c;
+    struct commit *q = (void *)c;
     struct pg_session *s = c->session;
     unsigned depth = q->tx->depth;
     if (c->running)

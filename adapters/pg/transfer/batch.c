@@ -93,7 +93,7 @@ static void settle(struct batch *b, int64_t rc, const char *why)
 
 static void batch_end(struct pg_command *c, int64_t rc, const char *why)
 {
-    struct batch *b = (struct batch *)c;
+    struct batch *b = (void *)c;
     bool answered = rc == 0 && (b->n == 0 || (b->round > 0 && b->synced == b->syncs));
     ouro__pg_batch_let_go(b);
     if (rc == 0 && !answered && (b->independent || !c->code))
@@ -115,7 +115,7 @@ static void batch_end(struct pg_command *c, int64_t rc, const char *why)
 
 static void batch_disown(struct pg_command *c)
 {
-    struct batch *b = (struct batch *)c;
+    struct batch *b = (void *)c;
     for (size_t i = 0; b->results && i < b->n; i++)
         b->results[i] = (ouro_result){-EBADF, NULL};
     b->results = NULL;

@@ -124,7 +124,7 @@ static bool is_at_sync(struct batch *b)
 
 void ouro__pg_batch_result(struct pg_command *c, PGresult *r)
 {
-    struct batch *b = (struct batch *)c;
+    struct batch *b = (void *)c;
     switch (PQresultStatus(r)) {
     case PGRES_PIPELINE_SYNC:
         b->synced++;
@@ -201,7 +201,7 @@ static void rewind_items(struct batch *b)
 
 enum pg_next ouro__pg_batch_done(struct pg_command *c)
 {
-    struct batch *b = (struct batch *)c;
+    struct batch *b = (void *)c;
     PGconn *db = c->session->db;
     if (PQstatus(db) == CONNECTION_BAD)
         return PG_OVER;

@@ -110,7 +110,7 @@ static bool give_up(struct batch *b)
 
 bool ouro__pg_batch_feed(struct pg_command *c, PGconn *db)
 {
-    struct batch *b = (struct batch *)c;
+    struct batch *b = (void *)c;
     if (b->unflushed >= ENOUGH) {
         if (PQflush(db) == 1)
             return false;
@@ -132,7 +132,7 @@ bool ouro__pg_batch_feed(struct pg_command *c, PGconn *db)
 
 int ouro__pg_batch_send(struct pg_command *c, PGconn *db)
 {
-    struct batch *b = (struct batch *)c;
+    struct batch *b = (void *)c;
     if (b->round == 0)
         c->session->stats.statements--; /* they are counted one by one */
     if (b->n == 0)

@@ -107,7 +107,7 @@ static void open_up(struct copying *q, bool in)
 
 static void copy_result(struct pg_command *c, PGresult *r)
 {
-    struct copying *q = (struct copying *)c;
+    struct copying *q = (void *)c;
     ExecStatusType status = PQresultStatus(r);
     if ((status == PGRES_COPY_IN || status == PGRES_COPY_OUT) && !q->begun) {
         PQclear(r);
@@ -124,7 +124,7 @@ static void copy_result(struct pg_command *c, PGresult *r)
 
 static bool copy_move(struct pg_command *c, PGconn *db)
 {
-    struct copying *q = (struct copying *)c;
+    struct copying *q = (void *)c;
     if (!q->in)
         return ouro__pg_copy_out_move(q, db);
     if (!q->refused && PQstatus(db) != CONNECTION_BAD)
@@ -150,7 +150,7 @@ static void end_unopened(struct copying *q, int64_t rc, const char *why)
 
 static void copy_end(struct pg_command *c, int64_t rc, const char *why)
 {
-    struct copying *q = (struct copying *)c;
+    struct copying *q = (void *)c;
     ouro_pg_copy *k = q->copy;
     if (!k)
         return;
@@ -167,7 +167,7 @@ static void copy_end(struct pg_command *c, int64_t rc, const char *why)
 
 static void copy_cancel(struct pg_command *c)
 {
-    struct copying *q = (struct copying *)c;
+    struct copying *q = (void *)c;
     ouro_pg_copy *k = q->copy;
     if (!q->opened || k->ending) {
         ouro__pg_command_cancel(c);
@@ -180,7 +180,7 @@ static void copy_cancel(struct pg_command *c)
 
 static void copy_disown(struct pg_command *c)
 {
-    struct copying *q = (struct copying *)c;
+    struct copying *q = (void *)c;
     ouro_pg_copy *k = q->copy;
     ouro__pg_copy_break_off(q);
     if (!k)

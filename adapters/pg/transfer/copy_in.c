@@ -109,7 +109,7 @@ ouro_future *ouro_pg_copy_end(ouro_pg_copy *k)
 
 void ouro__pg_copy_in_look(struct pg_command *c, PGconn *db)
 {
-    struct copying *q = (struct copying *)c;
+    struct copying *q = (void *)c;
     if (q->in && !q->refused)
         q->refused = ouro__pg_copy_peek(db);
 }

@@ -180,7 +180,7 @@ static bool gather(ouro_pg_stream *s, PGresult *row)
 
 static int stream_send(struct pg_command *c, PGconn *db)
 {
-    struct streaming *q = (struct streaming *)c;
+    struct streaming *q = (void *)c;
     const struct pg_statement *st = &q->statement;
     if (!PQsendQueryParams(db, st->sql, st->count, NULL, st->values, st->lengths, st->formats,
                            q->binary))
@@ -245,7 +245,7 @@ static void take_row(struct streaming *q, PGresult *row)
 
 static void stream_result(struct pg_command *c, PGresult *r)
 {
-    struct streaming *q = (struct streaming *)c;
+    struct streaming *q = (void *)c;
     if (PQresultStatus(r) == PGRES_SINGLE_TUPLE) {
         take_row(q, r);
         return;
@@ -261,7 +261,7 @@ static void stream_result(struct pg_command *c, PGresult *r)
 
 static void stream_drained(struct pg_command *c)
 {
-    struct streaming *q = (struct streaming *)c;
+    struct streaming *q = (void *)c;
     if (q->opened && c->promise && q->stream && q->stream->count)
         give_piece(q);
 }
@@ -286,7 +286,7 @@ static void end_unopened(struct streaming *q, int64_t rc, const char *why)
 
 static void stream_end(struct pg_command *c, int64_t rc, const char *why)
 {
-    struct streaming *q = (struct streaming *)c;
+    struct streaming *q = (void *)c;
     ouro_pg_stream *s = q->stream;
     if (!s)
         return;
@@ -308,7 +308,7 @@ static void stream_end(struct pg_command *c, int64_t rc, const char *why)
 /* Only the opening is about the server: to wait for rows is to wait. */
 static void stream_cancel(struct pg_command *c)
 {
-    struct streaming *q = (struct streaming *)c;
+    struct streaming *q = (void *)c;
     if (q->opened)
         ouro__pg_command_refuse(c, -ECANCELED);
     else
@@ -317,7 +317,7 @@ static void stream_cancel(struct pg_command *c)
 
 static void stream_disown(struct pg_command *c)
 {
-    struct streaming *q = (struct streaming *)c;
+    struct streaming *q = (void *)c;
     ouro_pg_stream *s = q->stream;
     if (!s)
         return;
