@@ -111,8 +111,7 @@ struct http_place {
     char *origin;       /* scheme, host and port in full, to compare */
     ouro_address *told; /* what libcurl was told */
     size_t told_count;
-    ouro_ns told_until;     /* it may have forgotten then */
-    struct http_buffer say; /* how it is told */
+    ouro_ns told_until; /* it may have forgotten then */
     size_t key_size;
     char key[];
 };
@@ -124,8 +123,9 @@ int ouro__http_place_of(ouro_http_client *c, const char *url, struct http_place 
 /* One user less. */
 void ouro__http_place_leave(ouro_http_client *c, struct http_place *p);
 
-/* What to tell libcurl about its addresses; NULL: nothing, or no memory (@ret_rc). */
-const char *ouro__http_place_say(struct http_place *p, const ouro_addresses *found, int *ret_rc);
+/* What to tell libcurl about its addresses, in @b; NULL: nothing, or no memory (@ret_rc). */
+char *ouro__http_place_say(struct http_place *p, const ouro_addresses *found, struct http_buffer *b,
+                           int *ret_rc);
 
 /* Stand in its line. */
 void ouro__http_place_queue(ouro_http_client *c, struct http_fetch *f);
@@ -245,6 +245,7 @@ struct http_easy {
     bool has_headers;
     bool was_refused; /* it wanted to look a name up */
     struct curl_slist say;
+    struct http_buffer said; /* its text, which libcurl reads when it begins */
     struct http_inbox in;
     char error[CURL_ERROR_SIZE];
 };

@@ -221,6 +221,7 @@ static CURLcode set_rest(CURL *h, const ouro_http_client *c)
 static void easy_free(struct http_easy *e)
 {
     curl_easy_cleanup(e->curl);
+    ouro__http_buffer_free(&e->said);
     ouro__http_inbox_free(&e->in);
     ouro_memory_release(e);
 }
@@ -271,11 +272,11 @@ static CURLcode set_place(struct http_easy *e, struct http_fetch *f)
 {
     int told;
     CURLcode rc = CURLE_OK;
-    const char *say = ouro__http_place_say(f->place, f->found, &told);
+    char *say = ouro__http_place_say(f->place, f->found, &e->said, &told);
     if (told < 0)
         return told == -ENOMEM ? CURLE_OUT_OF_MEMORY : CURLE_COULDNT_CONNECT;
     if (say) {
-        e->say = (struct curl_slist){f->place->say.data, NULL};
+        e->say = (struct curl_slist){say, NULL};
         rc = curl_easy_setopt(e->curl, CURLOPT_RESOLVE, &e->say);
     }
     if (rc == CURLE_OK && e->proxy != f->place->proxy) {

@@ -41,7 +41,6 @@ static uint64_t hash_of(const char *text, size_t size)
 static void place_free(struct http_place *p)
 {
     LIST_REMOVE(p, chain);
-    ouro__http_buffer_free(&p->say);
     ouro_memory_release(p->told);
     ouro_memory_release(p->host);
     ouro_memory_release(p->origin);
@@ -245,21 +244,22 @@ static int say_address(struct http_buffer *b, const ouro_address *a, bool is_fir
     return ouro__http_buffer_add(b, text, (size_t)n);
 }
 
-const char *ouro__http_place_say(struct http_place *p, const ouro_addresses *found, int *ret_rc)
+char *ouro__http_place_say(struct http_place *p, const ouro_addresses *found, struct http_buffer *b,
+                           int *ret_rc)
 {
     char text[320];
     *ret_rc = 0;
     if (p->is_number || is_told(p, found))
         return NULL;
-    p->say.size = 0;
+    b->size = 0;
     int n = snprintf(text, sizeof text, "+%s:%s:", p->host, p->port);
-    int rc = ouro__http_buffer_add(&p->say, text, (size_t)n);
+    int rc = ouro__http_buffer_add(b, text, (size_t)n);
     for (size_t i = 0; i < found->count && rc == 0; i++)
-        rc = say_address(&p->say, &found->items[i], i == 0);
+        rc = say_address(b, &found->items[i], i == 0);
     if (rc == 0)
-        rc = ouro__http_buffer_add(&p->say, "", 1);
+        rc = ouro__http_buffer_add(b, "", 1);
     if (rc == 0)
         rc = remember(p, found);
     *ret_rc = rc;
-    return rc == 0 ? p->say.data : NULL;
+    return rc == 0 ? b->data : NULL;
 }

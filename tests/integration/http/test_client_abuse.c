@@ -5,6 +5,10 @@
 
 #include <ouro/ouro.h>
 
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+
 static const char *with_user(const struct wild *w, const char *user, const char *path)
 {
     static char url[512];
@@ -81,6 +85,79 @@ KernelTest(abuse, a_body_of_head_is_refused)
                                    OURO_SEC(2)),
                       NULL),
              -EINVAL);
+    ouro_http_client_free(c);
+    wild_stop(w);
+    return 0;
+}
+
+/* ---- Names ----------------------------------------------------------------------------------- */
+
+static atomic_int name_size;
+
+static struct addrinfo *one_address(int i, struct addrinfo *next)
+{
+    struct addrinfo *a = calloc(1, sizeof *a + sizeof(struct sockaddr_in));
+    struct sockaddr_in *in = (struct sockaddr_in *)(void *)(a + 1);
+    *in = (struct sockaddr_in){.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(0x7f000001u + (unsigned)i)};
+    *a = (struct addrinfo){.ai_family = AF_INET,
+                           .ai_socktype = SOCK_STREAM,
+                           .ai_addrlen = sizeof *in,
+                           .ai_addr = (struct sockaddr *)in,
+                           .ai_next = next};
+    return a;
+}
+
+/* Stands in front of the C library's: every name has as many addresses as is said. */
+int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                struct addrinfo **ret)
+{
+    (void)host;
+    (void)service;
+    (void)hints;
+    *ret = NULL;
+    for (int i = atomic_load(&name_size); i > 0; i--)
+        *ret = one_address(i - 1, *ret);
+    return 0;
+}
+
+void freeaddrinfo(struct addrinfo *a)
+{
+    for (struct addrinfo *next; a; a = next) {
+        next = a->ai_next;
+        free(a);
+    }
+}
+
+/* Two requests that begin at once, when their host had other addresses for the second. */
+KernelTest(abuse, addresses_may_change_between_two_requests)
+{
+    static const struct script scripts[] = {{.path = "/stall", .bytes = "", .then = STALL}, {0}};
+    struct wild *w = wild_start(scripts);
+    ouro_http_client_options o = {.host_max = 2, .names.ttl = 1};
+    ouro_http_client *c = client_with(o);
+    char url[64];
+    ouro_future *stalled[2], *f[2];
+    snprintf(url, sizeof url, "http://changes.test:%d/", w->port);
+    for (int round = 0; round < 3; round++) {
+        char stall[80];
+        snprintf(stall, sizeof stall, "%sstall", url);
+        atomic_store(&name_size, 1);
+        for (int i = 0; i < 2; i++)
+            stalled[i] = ouro_http_get(c, stall, NULL);
+        check_eq(ouro_await(ouro_sleep(OURO_MS(50))), 0);
+        for (int i = 0; i < 2; i++) {
+            atomic_store(&name_size, i ? 60 * (round + 1) : 2);
+            f[i] = ouro_http_get(c, url, NULL);
+            check_eq(ouro_await(ouro_sleep(OURO_MS(50))), 0);
+        }
+        for (int i = 0; i < 2; i++)
+            ouro_cancel(stalled[i]);
+        for (int i = 0; i < 2; i++)
+            ouro_http_response_free(answer(f[i]));
+        for (int i = 0; i < 2; i++)
+            check_eq(ouro_await(stalled[i]), -OURO_ECHILDCANCELLED);
+    }
     ouro_http_client_free(c);
     wild_stop(w);
     return 0;
