@@ -33,10 +33,10 @@ struct aggregate {
 /* What an upstream said, as JSON; NULL: nothing that is of use. */
 static json_t *json_of(const ouro_result *answer)
 {
-    const ouro_http_response *page = answer->ptr;
-    if (answer->n != 200)
-        return NULL;
-    return json_loadb(page->body, page->size, JSON_REJECT_DUPLICATES, NULL);
+    json_t *json = NULL;
+    if (answer->n == 200)
+        ouro_http_response_json(answer->ptr, &json);
+    return json;
 }
 
 static int64_t complain(ouro_http_request *r, const char *upstream, const ouro_result *answer)

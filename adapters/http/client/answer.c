@@ -11,6 +11,7 @@
  * How it fails: a header beyond HEADER_MAX, that of all 1xx together, breaks the request off.
  */
 #include "client_int.h"
+#include "json.h"
 
 #include <ouro/memory.h>
 
@@ -212,6 +213,18 @@ const char *ouro_http_response_header(const ouro_http_response *response, const 
         if (strcasecmp(response->headers[i].name, name) == 0)
             return response->headers[i].value;
     return NULL;
+}
+
+int ouro_http_response_json(const ouro_http_response *response, struct json_t **ret_json)
+{
+    json_error_t error;
+    if (!response || !ret_json)
+        return -EINVAL;
+    json_t *json = ouro__http_json_load(response->body, response->size, &error);
+    if (!json)
+        return -EBADMSG;
+    *ret_json = json;
+    return 0;
 }
 
 ouro_http_response *ouro_http_response_free(ouro_http_response *response)

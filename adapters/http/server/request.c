@@ -3,16 +3,14 @@
  * What a handler asks of its request. Texts are made when they are asked for the first time, of
  * what lies in the connection's room, and stay until the handler has returned.
  */
+#include "json.h"
 #include "server_int.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-#define JSON_DEPTH_MAX 100
 
 const char *ouro_http_method(const ouro_http_request *r)
 {
@@ -209,34 +207,6 @@ const char *ouro_http_form(ouro_http_request *r, const char *name)
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
-/* How deep arrays and objects are in each other. Of what is no JSON it says anything. */
-static size_t depth_of(const char *text, size_t size)
-{
-    size_t depth = 0, most = 0;
-    bool quoted = false;
-    for (size_t i = 0; i < size; i++) {
-        char c = text[i];
-        if (c == '"')
-            quoted = !quoted;
-        else if (quoted)
-            i += c == '\\';
-        else if (c == '[' || c == '{')
-            most = ++depth > most ? depth : most;
-        else if (c == ']' || c == '}')
-            depth -= depth > 0;
-    }
-    return most;
-}
-
-/* jansson takes 2048 levels: each costs it some 80 bytes of stack, and 300 when it is written. */
-static json_t *load(const char *text, size_t size, json_error_t *error)
-{
-    if (depth_of(text, size) <= JSON_DEPTH_MAX)
-        return json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, error);
-    *error = (json_error_t){.line = 1, .text = "it is nested too deep"};
-    return NULL;
-}
-
 int ouro_http_json(ouro_http_request *r, struct json_t **ret_json)
 {
     json_error_t error;
@@ -245,7 +215,7 @@ int ouro_http_json(ouro_http_request *r, struct json_t **ret_json)
     if (!whole_is_read(r))
         return -ENODATA;
     const char *text = r->body.whole ? r->body.whole : "";
-    json_t *json = load(text, (size_t)r->body.got, &error);
+    json_t *json = ouro__http_json_load(text, (size_t)r->body.got, &error);
     if (json) {
         r->json_error = NULL;
         *ret_json = json;
@@ -267,11 +237,12 @@ int64_t ouro_http_reply_json(ouro_http_request *r, int status, struct json_t *js
 {
     if (!json)
         return -ENOMEM;
-    char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *text;
+    int64_t rc = ouro__http_json_text(json, &text);
     json_decref(json);
-    if (!text)
-        return -ENOMEM;
-    int64_t rc = ouro_http_reply(r, status, "application/json", text, strlen(text));
+    if (rc < 0)
+        return rc;
+    rc = ouro_http_reply(r, status, "application/json", text, strlen(text));
     free(text);
     return rc;
 }

@@ -5,6 +5,7 @@
 
 #include <ouro/ouro.h>
 
+#include <jansson.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
@@ -52,6 +53,36 @@ KernelTest(abuse, a_password_in_a_url_does_not_follow_a_redirect)
     ouro_http_client_free(c);
     wild_stop(w);
     wild_stop(other);
+    return 0;
+}
+
+KernelTest(abuse, json_of_an_answer_does_not_exhaust_the_stack)
+{
+    static char bytes[8192];
+    json_t *json = NULL;
+    int n = snprintf(bytes, sizeof bytes, "HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n");
+    memset(bytes + n, '[', 2000);
+    memset(bytes + n + 2000, ']', 2000);
+    const struct script scripts[] = {
+        {.path = "/deep", .bytes = bytes},
+        {.path = "/twice",
+         .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"a\":1,\"a\":2}"},
+        {.path = "/well", .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{\"a\":1}"},
+        {0},
+    };
+    static const int wanted[] = {-EBADMSG, -EBADMSG, 0};
+    struct wild *w = wild_start(scripts);
+    ouro_http_client *c = client();
+    for (size_t i = 0; i < 3; i++) {
+        ouro_http_response *r = answer(ouro_http_get(c, wild_url(w, scripts[i].path), NULL));
+        check_eq(ouro_http_response_json(r, &json), wanted[i]);
+        ouro_http_response_free(r);
+    }
+    check_eq(json_integer_value(json_object_get(json, "a")), 1);
+    json_decref(json);
+    check_eq(ouro_http_response_json(NULL, &json), -EINVAL);
+    ouro_http_client_free(c);
+    wild_stop(w);
     return 0;
 }
 

@@ -41,6 +41,34 @@ KernelTest(abuse, deep_json_does_not_exhaust_the_stack)
     return 0;
 }
 
+/* An array in an array, as deep as the path says. */
+static int64_t replies_deeply(ouro_http_request *r, void *arg)
+{
+    int64_t depth = 0;
+    (void)arg;
+    check_eq(ouro_http_param_int(r, "depth", &depth), 0);
+    json_t *json = json_array();
+    for (int64_t i = 0; i < depth; i++)
+        json = json_pack("[o]", json);
+    int64_t rc = ouro_http_reply_json(r, 200, json);
+    return rc == -EINVAL ? ouro_http_reply_text(r, 200, "too deep") : rc;
+}
+
+KernelTest(abuse, deep_json_is_not_written)
+{
+    site_new(NULL);
+    site_route("GET", "/{depth}", replies_deeply);
+    site_open(NULL);
+    char *a = ask("GET /100 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    check(strstr(a, "[[[") != NULL);
+    free(a);
+    a = ask("GET /101 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    check(strstr(a, "too deep") != NULL);
+    free(a);
+    site_close();
+    return 0;
+}
+
 static int64_t answers_first(ouro_http_request *r, void *arg)
 {
     const void *bytes;

@@ -130,6 +130,8 @@ typedef struct ouro_http_client_stats {
     int64_t under_way;    /**< requests now */
 } ouro_http_client_stats;
 
+struct json_t;
+
 OURO_BEGIN_DECLS
 
 /**
@@ -221,6 +223,15 @@ int ouro_http_request_continue(ouro_future *request);
  * @return Its value; NULL if there is none.   @thread Any.
  */
 const char *ouro_http_response_header(const ouro_http_response *response, const char *name);
+
+/**
+ * The body as JSON. Strict: a key given twice is refused, and what is nested more than 100 deep.
+ *
+ * @param response  Borrowed.
+ * @param ret_json  Receives a value of jansson's, yours: json_decref().
+ * @return 0, -EBADMSG (it is none), -EINVAL (NULL).   @thread Any.
+ */
+int ouro_http_response_json(const ouro_http_response *response, struct json_t **ret_json);
 
 /**
  * Give an answer back.

@@ -411,7 +411,7 @@ int64_t ouro_http_reply_text(ouro_http_request *r, int status, const char *text)
  * @param status  200 to 599.
  * @param json    A value of jansson's. Consumed, whatever this returns; NULL is -ENOMEM, so that
  *                json_pack() can stand here.
- * @return See ouro_http_reply().   @thread Loop thread only.
+ * @return See ouro_http_reply(); -EINVAL: also more than 100 levels deep.   @thread Loop thread only.
  */
 int64_t ouro_http_reply_json(ouro_http_request *r, int status, struct json_t *json);
 
