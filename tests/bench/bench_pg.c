@@ -57,6 +57,13 @@ static double end(enum what what, uint64_t start, double n)
     return what == BY_CLOCK ? bench_per(start, n) : bench_cpu_per(start, n);
 }
 
+/* A loop that looks at the ring before it sleeps saves time for processor time, which its rivals do
+ * not: it does not do so where the latter is what is measured. */
+static ouro_ns spin_for(const struct job *job)
+{
+    return job->what == BY_CPU ? OURO_FOREVER : 0;
+}
+
 /* The server's processes have the other processor: the postmaster is the parent of any. */
 static void move_server_away(void)
 {
@@ -140,7 +147,7 @@ static double ouro_points(const void *arg)
 {
     struct job job = *(const struct job *)arg;
     move_server_away();
-    bench_run(point_queries, &job, 0);
+    bench_run(point_queries, &job, spin_for(&job));
     return job.figure;
 }
 
@@ -178,7 +185,7 @@ static double ouro_batches(const void *arg)
 {
     struct job job = *(const struct job *)arg;
     move_server_away();
-    bench_run(batches, &job, 0);
+    bench_run(batches, &job, spin_for(&job));
     return job.figure;
 }
 
@@ -217,7 +224,7 @@ static double ouro_rows(const void *arg)
 {
     struct job job = *(const struct job *)arg;
     move_server_away();
-    bench_run(stream, &job, 0);
+    bench_run(stream, &job, spin_for(&job));
     return job.figure;
 }
 
@@ -407,18 +414,28 @@ static double pgbench_points(const void *arg)
 
 /* ---- asyncpg --------------------------------------------------------------------------------- */
 
+static double asyncpg(const struct job *job, const char *what)
+{
+    struct bench_peer peer = {
+        "pg.py",
+        {what, job->what == BY_CLOCK ? "clock" : "cpu", pg_conninfo()},
+        "asyncpg on uvloop: python3-asyncpg, python3-uvloop",
+    };
+    move_server_away();
+    return bench_peer(&peer);
+}
+
 static double asyncpg_points(const void *arg)
 {
     const struct job *job = arg;
     char connections[16];
     snprintf(connections, sizeof connections, "%u", job->connections);
-    struct bench_peer peer = {
-        "pg.py",
-        {connections, job->what == BY_CLOCK ? "clock" : "cpu", pg_conninfo()},
-        "asyncpg on uvloop: python3-asyncpg, python3-uvloop",
-    };
-    move_server_away();
-    return bench_peer(&peer);
+    return asyncpg(job, connections);
+}
+
+static double asyncpg_rows(const void *arg)
+{
+    return asyncpg(arg, "rows");
 }
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -453,6 +470,8 @@ static const struct bench_case cases[] = {
     CASE("pg.row.time", ouro_rows, "libpq, row by row", bare_rows, one_clock,
          "goal: at most 1.05 of the rival"),
     CASE("pg.row.cpu", ouro_rows, "libpq, row by row", bare_rows, one_cpu, NULL),
+    CASE("pg.row.asyncpg.cpu", ouro_rows, "asyncpg, uvloop", asyncpg_rows, one_cpu,
+         "goal: less than the rival"),
 };
 
 int main(int argc, char **argv)
