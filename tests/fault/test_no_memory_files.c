@@ -10,45 +10,11 @@
 #define _GNU_SOURCE
 #include "../unit/tree_test.h"
 
-#include <stdatomic.h>
 #include <sys/inotify.h>
 
+#include "ration.h"
+
 TestSuite(no_memory_files, .timeout = 280);
-
-static atomic_uint asked, refused;
-static unsigned fail_at;
-static atomic_int blocks;
-
-static bool refuse(void)
-{
-    bool no = atomic_fetch_add(&asked, 1) + 1 == fail_at;
-    refused += no;
-    return no;
-}
-
-static void *ration_alloc(size_t size, void *arg)
-{
-    (void)arg;
-    void *ptr = refuse() ? NULL : malloc(size);
-    blocks += ptr != NULL;
-    return ptr;
-}
-
-static void *ration_resize(void *ptr, size_t size, void *arg)
-{
-    (void)arg;
-    if (refuse())
-        return NULL;
-    blocks += ptr == NULL;
-    return realloc(ptr, size);
-}
-
-static void ration_release(void *ptr, void *arg)
-{
-    (void)arg;
-    blocks -= ptr != NULL;
-    free(ptr);
-}
 
 /* What @f comes to: as wanted, or no memory. */
 static bool came_to(ouro_future *f, int64_t wanted)
@@ -148,7 +114,6 @@ static int64_t notification(void *unused)
 
 static void run_all(ouro_task_fn *scenario)
 {
-    static const ouro_allocator rationed = {ration_alloc, ration_resize, ration_release, NULL};
     go_to_folder("/tmp");
     check_eq(system("mkdir -p tree/a/b tree/c && touch tree/a/b/d tree/e"), 0);
     make_text("file", "hello");

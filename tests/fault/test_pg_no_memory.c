@@ -10,46 +10,12 @@
 #define _GNU_SOURCE
 #include "../integration/pg/pg_test.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "ration.h"
+
 TestSuite(pg_no_memory, .timeout = 280);
-
-static atomic_uint asked, refused;
-static unsigned fail_at;
-static atomic_int blocks;
-
-static bool refuse(void)
-{
-    bool no = atomic_fetch_add(&asked, 1) + 1 == fail_at;
-    refused += no;
-    return no;
-}
-
-static void *ration_alloc(size_t size, void *arg)
-{
-    (void)arg;
-    void *ptr = refuse() ? NULL : malloc(size);
-    blocks += ptr != NULL;
-    return ptr;
-}
-
-static void *ration_resize(void *ptr, size_t size, void *arg)
-{
-    (void)arg;
-    if (refuse())
-        return NULL;
-    blocks += ptr == NULL;
-    return realloc(ptr, size);
-}
-
-static void ration_release(void *ptr, void *arg)
-{
-    (void)arg;
-    blocks -= ptr != NULL;
-    free(ptr);
-}
 
 /* A connection for one scenario, or NULL. */
 static ouro_pg *try_connect(const char *more, const ouro_pg_options *opts)
@@ -389,7 +355,6 @@ static int64_t transact(void *unused)
 
 static void run_all(ouro_task_fn *scenario)
 {
-    static const ouro_allocator rationed = {ration_alloc, ration_resize, ration_release, NULL};
     check_eq(ouro_set_allocator(&rationed), 0);
     fail_at = 0;
     for (unsigned at = 1; at < 10000; at++) {

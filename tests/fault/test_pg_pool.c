@@ -8,45 +8,9 @@
  */
 #include "../integration/pg/pool_test.h"
 
-#include <stdatomic.h>
-#include <stdlib.h>
+#include "ration.h"
 
 TestSuite(pg_pool_no_memory, .timeout = 280);
-
-static atomic_uint asked, refused;
-static unsigned fail_at;
-static atomic_int blocks;
-
-static bool refuse(void)
-{
-    bool no = atomic_fetch_add(&asked, 1) + 1 == fail_at;
-    refused += no;
-    return no;
-}
-
-static void *ration_alloc(size_t size, void *arg)
-{
-    (void)arg;
-    void *ptr = refuse() ? NULL : malloc(size);
-    blocks += ptr != NULL;
-    return ptr;
-}
-
-static void *ration_resize(void *ptr, size_t size, void *arg)
-{
-    (void)arg;
-    if (refuse())
-        return NULL;
-    blocks += ptr == NULL;
-    return realloc(ptr, size);
-}
-
-static void ration_release(void *ptr, void *arg)
-{
-    (void)arg;
-    blocks -= ptr != NULL;
-    free(ptr);
-}
 
 static bool came_to(int64_t n, int64_t wanted)
 {
@@ -111,7 +75,6 @@ static int64_t scenario(void *unused)
 
 Test(pg_pool_no_memory, everywhere)
 {
-    static const ouro_allocator rationed = {ration_alloc, ration_resize, ration_release, NULL};
     check_eq(ouro_set_allocator(&rationed), 0);
     unsigned at;
     for (at = 1; at < 10000; at++) {
