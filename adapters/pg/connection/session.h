@@ -73,7 +73,7 @@ struct pg_command_kind {
     /* All that has come was handed over, and there will be more. NULL: never mind. */
     void (*drained)(struct pg_command *c);
 
-    /* It is over. 0: the server has answered, and ouro__pg_command_code() is what it said. < 0: it
+    /* It is over. 0: the server has answered, and `code` is what it said, 0 a success. < 0: it
      * was broken off, and @why may say more. Settles the promise; the caller frees @c. */
     void (*end)(struct pg_command *c, int64_t rc, const char *why);
 

@@ -27,7 +27,7 @@ typedef struct ouro_pg_pool ouro_pg_pool;
 typedef enum ouro_pg_reset {
     OURO_PG_RESET_SMART = 0, /**< transactions, and listening, by calls of this library */
     OURO_PG_RESET_ALL,       /**< DISCARD ALL: settings, locks, temporary tables, too. Costs a round
-                                  trip with the first statement of each lease */
+                                  trip after each lease, before the next gets the connection */
     OURO_PG_RESET_NONE       /**< transactions alone */
 } ouro_pg_reset;
 

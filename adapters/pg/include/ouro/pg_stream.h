@@ -49,7 +49,8 @@ ouro_future *ouro_pg_stream_open(ouro_pg *pg, const char *sql, const ouro_pg_val
                                  size_t count, const ouro_pg_query_options *opts) OURO_NODISCARD;
 
 /**
- * The next rows: those that are there, at least one, at most 256; fewer if they are wide.
+ * The next rows: those that are there, at least one. Pieces are small, a few rows, so that they are
+ * still in the processor's cache when they are read: how many is the library's affair.
  *
  * One at a time. A cancelled one loses nothing: the next brings what it would have.
  *
