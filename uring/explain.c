@@ -59,9 +59,13 @@ static void explain_refusal(struct text *t, const struct ouro__machine *m, int r
         add(t, "kernel.io_uring_disabled is 2, which refuses it to everybody. Set it to 0"
                " (sysctl -w kernel.io_uring_disabled=0).");
     } else if (m->uring_disabled == 1) {
-        add(t, "kernel.io_uring_disabled is 1, which leaves it to members of the group in"
-               " kernel.io_uring_group and to CAP_SYS_ADMIN. Join that group, or set it to 0"
-               " (sysctl -w kernel.io_uring_disabled=0).");
+        add(t, "kernel.io_uring_disabled is 1, which leaves it to CAP_SYS_ADMIN and to members of"
+               " the group in kernel.io_uring_group, ");
+        if (m->uring_group >= 0)
+            add(t, "which is %lld. Join that group", m->uring_group);
+        else
+            add(t, "which is none. Set that to one of yours (sysctl -w kernel.io_uring_group=GID)");
+        add(t, ", or the switch to 0 (sysctl -w kernel.io_uring_disabled=0).");
     } else if (m->seccomp > 0) {
         add(t, "a seccomp filter is in force, as in most containers.");
         add_seccomp(t);
@@ -139,6 +143,10 @@ size_t ouro__ring_explain_on(const struct ouro__machine *m, int rc, char *buf, s
 size_t ouro__ring_explain(int rc, char *buf, size_t size)
 {
     struct ouro__machine m;
-    ouro__machine_look(&m);
-    return ouro__ring_explain_on(&m, rc, buf, size);
+    ouro__machine_look(&m, "");
+    size_t length = ouro__ring_explain_on(&m, rc, buf, size);
+    struct text t = {buf, size, length};
+    if (rc < 0)
+        add(&t, " See ouro-doctor(1).");
+    return t.length;
 }
