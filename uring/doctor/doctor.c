@@ -12,7 +12,6 @@
 
 #include <dlfcn.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,17 +19,15 @@
 #define ENTRIES 256u /* what a loop asks for by default */
 
 /* Where liburing was loaded from, which names its version; "" when it is linked in. */
-static void find_liburing(char *ret, size_t size)
+static void find_liburing(char ret[PATH_MAX])
 {
     union {
         int (*call)(unsigned, struct io_uring *, struct io_uring_params *);
         void *address;
     } it = {.call = io_uring_queue_init_params};
     Dl_info info;
-    char path[PATH_MAX];
-    ret[0] = '\0';
-    if (dladdr(it.address, &info) && realpath(info.dli_fname, path) && strstr(path, "liburing"))
-        snprintf(ret, size, "%s", path);
+    if (!dladdr(it.address, &info) || !realpath(info.dli_fname, ret) || !strstr(ret, "liburing"))
+        ret[0] = '\0';
 }
 
 static void usage(FILE *to)
@@ -86,7 +83,7 @@ int main(int argc, char **argv)
     } else {
         ouro__machine_look(&f.machine, root);
         ouro__surroundings_look(&f.around, root);
-        find_liburing(f.liburing, sizeof f.liburing);
+        find_liburing(f.liburing);
         f.rc = ouro__probe(ENTRIES, &f.probe);
         ouro__doctor_advise(&f);
         status = ouro__doctor_status(&f);

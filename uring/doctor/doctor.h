@@ -10,6 +10,8 @@
 
 #include "surroundings.h"
 
+#include <limits.h>
+
 /* Exit statuses. */
 enum {
     OURO__DOCTOR_ALL = 0,   /* ouro runs with all that it can use */
