@@ -90,16 +90,21 @@ static void explain_absence(struct text *t, const struct ouro__machine *m)
     }
 }
 
+/* Rings counted as locked memory before Linux 5.12, and on 6.18 do again (measured) unless one has
+ * CAP_IPC_LOCK: those of all programs of a user, and each a while longer than it lives. */
 static void explain_memory(struct text *t, const struct ouro__machine *m)
 {
-    add(t,
-        "There is no memory for a ring, not even for a small one: the machine or the memory limit"
-        " of the control group is exhausted.");
+    add(t, "There is no memory for a ring, not even for a small one.");
     if (m->memlock != OURO__UNLIMITED)
         add(t,
-            " Before Linux 5.12 rings also count against the limit on locked memory (ulimit -l),"
-            " here %llu KiB; this is Linux %s.",
-            (unsigned long long)m->memlock / 1024, m->release);
+            " Linux before 5.12, and 6.18 again, counts the rings of a user as locked memory, of"
+            " which %llu KiB are allowed: raise that (ulimit -l; of a service LimitMEMLOCK=64M; of "
+            "a"
+            " container --ulimit memlock=67108864). Or else",
+            (unsigned long long)m->memlock / 1024);
+    else
+        add(t, " Most likely");
+    add(t, " the memory of the machine or of the control group is exhausted.");
 }
 
 static void explain_age(struct text *t, const struct ouro__machine *m)

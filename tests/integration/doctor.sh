@@ -148,8 +148,8 @@ if command -v prlimit >/dev/null; then
     says '1024 descriptors are few' 'ulimit -n 4096'
     limited --nofile=4:4 2
     says 'ulimit -n' 'ouro cannot run here'
-    limited --memlock=65536:65536 "$here"
-    says '64 KiB of locked memory' 'LimitMEMLOCK=64M'
+    limited --memlock=921600:921600 "$here"
+    says '900 KiB of locked memory' 'LimitMEMLOCK=64M'
     limited --nproc=100:100 1
     says 'ulimit -u 1024'
 fi

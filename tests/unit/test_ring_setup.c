@@ -456,10 +456,12 @@ Test(explain, memory_tells_the_limit_and_when_it_matters)
     explain(&plain, -ENOMEM);
     assert_says("64 KiB");
     assert_says("5.12");
+    assert_says("ulimit -l");
     struct ouro__machine m = plain;
     m.memlock = OURO__UNLIMITED;
     explain(&m, -ENOMEM);
     assert_silent("5.12");
+    assert_says("control group");
 }
 
 Test(explain, age_names_release_and_floor)

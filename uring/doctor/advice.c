@@ -179,12 +179,14 @@ static void advise_limits(struct ouro__findings *f)
     advise_descriptors(f);
     advise_threads(f);
     if (m->memlock < LOCKED_FEW)
-        advise(f, false,
-               "%" PRIu64 " KiB of locked memory: buffers that are lent to the ring count against"
-               " it, and zero-copy sends, which are copies beyond it. Rings do not. ulimit -l"
-               " 65536; of a service, LimitMEMLOCK=64M; of a container, --ulimit"
-               " memlock=67108864.",
-               m->memlock / 1024);
+        advise(
+            f, false,
+            "%" PRIu64 " KiB of locked memory: buffers that are lent to the ring count against"
+            " it, and zero-copy sends, which are copies beyond it; on some kernels, of which"
+            " 6.18 is one, also the rings of all programs of this user, about 50 KiB each. ulimit"
+            " -l 65536; of a service, LimitMEMLOCK=64M; of a container, --ulimit"
+            " memlock=67108864.",
+            m->memlock / 1024);
     if (f->around.listen_queue && f->around.listen_queue < LISTEN_FEW)
         advise(f, false,
                "A listener keeps at most %" PRIu64 " connections that nobody has accepted yet:"

@@ -112,7 +112,7 @@ static void print_limits(const struct ouro__findings *f)
     puts("; one for each file and connection");
     label("locked memory");
     print_bytes(m->memlock);
-    puts(", for lent buffers and zero-copy sends; rings do not count");
+    puts(", for lent buffers, zero-copy sends, on some kernels rings");
     label("memory maps");
     print_number(m->memory_maps, "");
     uint64_t tasks = ouro__doctor_tasks(f);
