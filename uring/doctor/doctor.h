@@ -30,7 +30,7 @@ struct ouro__advice {
 struct ouro__findings {
     struct ouro__machine machine;
     struct ouro__surroundings around;
-    char liburing[512];       /* where it was loaded from; "": it is part of the program */
+    char liburing[PATH_MAX];  /* where it was loaded from; "": it is part of the program */
     int rc;                   /* of a ring */
     struct ouro__probe probe; /* with a ring only */
     struct ouro__advice advice[OURO__ADVICE_MAX];
