@@ -146,8 +146,6 @@ if command -v prlimit >/dev/null; then
     says '64 descriptors are few' 'LimitNOFILE=65536' 'hard limit'
     limited --nofile=1024:4096 "$here"
     says '1024 descriptors are few' 'ulimit -n 4096'
-    limited --nofile=4:4 2
-    says 'ulimit -n' 'ouro cannot run here'
     limited --memlock=921600:921600 "$here"
     says '900 KiB of locked memory' 'LimitMEMLOCK=64M'
     limited --nproc=100:100 1
