@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "server_test.h"
 
+#include "descriptors.h"
+
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
