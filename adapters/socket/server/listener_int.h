@@ -38,9 +38,13 @@ int ouro__listener_make(const struct ouro__listening *listening, const ouro_list
 /* 0, or why @l cannot be used: -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN, -EBADF. */
 int ouro__listener_check(const ouro_listener *l);
 
-/* A reference: the record stays, listening or not. */
-void ouro__listener_ref(ouro_listener *l);
-void ouro__listener_unref(ouro_listener *l);
+/* A reference: the record stays, listening or not. What has come when it closes, and what is in the
+ * kernel's queue then, is kept meanwhile. */
+void ouro__listener_keep(ouro_listener *l);
+void ouro__listener_unkeep(ouro_listener *l);
+
+/* The next of that. 0; -ENOENT: there is none; -ENOMEM: one has been dropped. */
+int ouro__listener_left(ouro_listener *l, ouro_stream **ret_stream);
 
 /* Take no more connections from the kernel until somebody asks for one. Allocates nothing. */
 void ouro__listener_rest(ouro_listener *l);

@@ -25,9 +25,9 @@
  *     ouro_await(ouro_serve(listener, echo, NULL, NULL));
  *
  * A server is a future: it settles when it has stopped. To stop it is to cancel it, which awaiting
- * it in a task does when that is cancelled, as by SIGINT; or ouro_server_stop(). It then accepts no
- * more, closes the listener, lets the connections there are come to their end for a while, cancels
- * the rest, and waits for them. So nothing of it is left when it has settled.
+ * it in a task does when that is cancelled, as by SIGINT; or ouro_server_stop(). It then closes the
+ * listener, serves who had connected before, lets the connections there are come to their end for a
+ * while, cancels the rest, and waits for them. So nothing of it is left when it has settled.
  *
  * ouro_serve_workers() is a whole program: a loop, a listener and a server on each processor.
  */
@@ -62,8 +62,9 @@ typedef struct ouro_serve_options {
                             it has settled. Default: "connection" */
     ouro_serve_error_fn *on_error; /**< called for each connection that ends with an error, but for
                                         those that the server cancels. Default: they are counted */
-    ouro_serve_stop_fn *on_stop; /**< called once, when the server begins to stop. Default: nothing
-                                      is told; connections may ask nobody whether it does */
+    ouro_serve_stop_fn *on_stop; /**< called once, when the server begins to stop. Connections that
+                                      had come by then may begin after it. Default: nothing is told;
+                                      connections may ask nobody whether it does */
     int keep_listening; /**< not 0: the listener is not closed when the server stops, so that
                              another can go on with it. Default: it is, so that clients turn
                              elsewhere */
