@@ -167,6 +167,7 @@ static ouro_future *send_piece(ouro_http_request *r, const char *data, size_t si
         return ouro_ready((int64_t)size);
     }
     r->reply.size += size;
+    r->reply.events = false;
     int rc = put_piece(r, data, size, &unsent);
     if (rc == 0)
         return write_piece(r, data, size, owned);
@@ -273,5 +274,14 @@ ouro_future *ouro_http_send_event(ouro_http_request *r, const char *event, const
     char *text = ouro_memory_alloc(event_size(event, id, data));
     if (!text)
         return ouro_ready(-ENOMEM);
-    return send_piece(r, text, write_event(text, event, id, data), text);
+    ouro_future *f = send_piece(r, text, write_event(text, event, id, data), text);
+    r->reply.events = true;
+    return f;
+}
+
+void ouro__http_events_ask(ouro_http_request *r)
+{
+    size_t unsent;
+    if (r->reply.events && !sends_nothing(r) && put_piece(r, ":\n\n", 3, &unsent) > 0)
+        r->reply.size += 3;
 }

@@ -465,6 +465,7 @@ KernelTest(server, holds_a_thousand_idle_connections_and_ends_them_at_once)
     check_body(get("/"), "hello");
     say(s[MANY - 1], "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     check_body(hear_until(s[MANY - 1], "hello", NULL), "hello");
+    pause_ms(1000); /* none of them is new any more */
     ouro_ns before = ouro_now();
     site_close();
     check(ouro_now() - before < OURO_MS(900));
@@ -514,6 +515,8 @@ KernelTest(server, answers_what_it_works_on_when_it_stops)
     site_open(NULL);
     ouro_stream *busy = dial(), *idle = dial();
     say(busy, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    say(idle, "GET /none HTTP/1.1\r\nHost: a\r\n\r\n");
+    check_status(hear_until(idle, "404 Not Found\n", NULL), 404);
     pause_ms(20);
     check_eq(ouro_server_stop(site.serving, OURO_SEC(5)), 1);
     ouro_ns before = ouro_now();

@@ -18,10 +18,13 @@
  * before the answer to the one before (pipelining) are answered in order, one at a time.
  *
  * A client may also shut down its sending side and wait for the answer, which looks the same from
- * here until something is sent. Who does that does it right behind the request, so within 20 ms of
- * it such an end is taken for that, and the answer is sent; later for a client that has gone. Of a
- * body that the handler has not read yet nobody knows when it came: there an end is taken for that,
- * too, until the body is read and turns out to be cut off. A reset is always a client that has gone.
+ * here until something is sent: then the system of a client that has gone answers with a reset,
+ * which cancels the handler. So 250 ms after such an end, if the handler still waits, "102 Processing"
+ * is sent, which HTTP/1.1 has clients overlook (RFC 9110, 15.2), and a comment between the events of
+ * ouro_http_send_event(). Where nothing can be sent that means nothing, to HTTP/1.0 and within other
+ * replies that are sent piece by piece, an end within 1 s of the request's last byte is taken for a
+ * client that waits, a later one for one that has gone; one that was taken for the wrong thing is
+ * noticed with the next piece.
  *
  * A handler replies once, by one of the ouro_http_reply calls, which copy and do not wait: what
  * they were given is sent when the handler has returned. Whoever has more to say than memory should
@@ -184,7 +187,8 @@ int64_t ouro_http_next_run(ouro_http_request *r, ouro_http_next *next);
 
 /**
  * Serve a listener's connections. Else as ouro_serve(): a cancel, or ouro_server_stop(), has it
- * accept no more, and answer what was asked; connections that wait for a request end at once. The
+ * accept no more, and answer what was asked, with "Connection: close"; connections that wait for
+ * another request end at once, those on which nothing has come yet 1 s after they were accepted. The
  * callbacks of @p opts are given ouro_http_server_options.arg.
  *
  * @param server  Borrowed until the future has settled.
