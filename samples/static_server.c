@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,7 +149,9 @@ static int64_t worker(void *arg)
     snprintf(where, sizeof where, o->selftest ? "127.0.0.1:0" : ":%s", o->port);
     int64_t rc = ouro_listen(where, &opts, &l);
     if (rc < 0) {
-        fprintf(stderr, "%s: %s\n", where, ouro_strerror(rc));
+        static atomic_flag told = ATOMIC_FLAG_INIT; /* by one worker for all */
+        if (!atomic_flag_test_and_set(&told))
+            fprintf(stderr, "cannot listen at %s: %s\n", where, ouro_strerror(rc));
         return rc;
     }
     rc = serve(o, l);
