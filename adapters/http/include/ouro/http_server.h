@@ -65,6 +65,7 @@ typedef struct ouro_http_access {
     const char *client;     /**< address of the peer */
     const char *method;     /**< as it came; "-" of a request that could not be read */
     const char *target;     /**< as it came, quoted for a log; "-" likewise */
+    int version;            /**< of HTTP, as it came: 10, 11; 0 likewise */
     int status;             /**< of the answer */
     uint64_t bytes;         /**< of the body that was sent */
     ouro_ns time;           /**< from the first byte of the request to the last of the answer */
