@@ -442,7 +442,9 @@ int64_t ouro_http_reply_file(ouro_http_request *r, const char *path,
  * @param r       Borrowed.
  * @param folder  Borrowed for the call.
  * @param path    What the client asked for, such as ouro_http_param(r, "path"). A folder is its
- *                index.html. Borrowed for the call.
+ *                index.html; if the path of the request ends in it, and not in a slash, the reply is
+ *                a 301 to where it does, with the query, since links in it are relative to that.
+ *                Borrowed for the call.
  * @param opts    Copied; NULL for defaults.
  * @return See ouro_http_reply_file().   @thread Loop thread only, in the handler's task.
  */
