@@ -7,8 +7,9 @@
  * wait has ended when it was begun, and the answer is put to be sent at the end of the turn. So
  * several requests that came together are answered together. An idle connection has no room.
  *
- * Time: one alarm a connection. A wait moves the deadline; the alarm, when it rings too early, is
- * set anew. That costs nothing while requests are quick.
+ * Time: one alarm a connection, for what is due first: the end of a wait, a look at how much the
+ * client has taken, a question whether it is there. A wait moves its deadline; the alarm, when it
+ * rings too early, is set anew. That costs nothing while requests are quick.
  *
  * A client that goes away is noticed while it reads, and while a handler waits: from then on a poll
  * looks for the end of what the client sends, and for resets. That end may mean two things: the
@@ -66,18 +67,16 @@ void ouro__http_alarm_stop(struct http_connection *c)
 }
 
 /* Without memory there is no limit this time. */
-static void arm(struct http_connection *c, ouro_ns when)
+static void arm(struct http_connection *c)
 {
+    ouro_ns when = c->deadline < c->look_at ? c->deadline : c->look_at;
+    if (c->ask_at < when)
+        when = c->ask_at;
+    if (when >= c->armed)
+        return;
     ouro__http_alarm_stop(c);
-    if (when < OURO_FOREVER && ouro_call_at(when, rang, c, NULL, &c->alarm) == 0)
+    if (ouro_call_at(when, rang, c, NULL, &c->alarm) == 0)
         c->armed = when;
-}
-
-void ouro__http_deadline(struct http_connection *c, ouro_ns deadline)
-{
-    c->deadline = deadline;
-    if (deadline < c->armed)
-        arm(c, deadline);
 }
 
 /* Bytes that the client has taken. What lies in the kernel's buffer does not count: that wakes a
@@ -98,7 +97,10 @@ static void look_at_progress(struct http_connection *c, ouro_ns now)
     size_t unsent;
     uint64_t progress = progress_of(c, &unsent);
     ouro_ns limit = c->server->opts.write_limit;
-    if (unsent == 0 || progress != c->progress) {
+    c->look_at = OURO_FOREVER;
+    if (unsent == 0 && c->doing != HTTP_WRITING)
+        return;
+    if (progress != c->progress) {
         c->progress = progress;
         c->progress_at = now;
     } else if (now - c->progress_at >= limit) {
@@ -106,8 +108,18 @@ static void look_at_progress(struct http_connection *c, ouro_ns now)
         ouro_stream_abort(c->stream);
         return;
     }
-    ouro__http_deadline(c, limit > OURO_FOREVER - c->progress_at ? OURO_FOREVER
-                                                                 : c->progress_at + limit);
+    c->look_at = limit > OURO_FOREVER - c->progress_at ? OURO_FOREVER : c->progress_at + limit;
+}
+
+void ouro__http_look(struct http_connection *c)
+{
+    size_t unsent;
+    if (c->look_at < OURO_FOREVER)
+        return;
+    c->progress = progress_of(c, &unsent);
+    c->progress_at = ouro_now();
+    c->look_at = ouro__http_after(c->server->opts.write_limit);
+    arm(c);
 }
 
 /* Whether the client is still there: it overlooks this, and its kernel resets it if it is not. */
@@ -129,19 +141,24 @@ static void rang(void *arg)
 {
     struct http_connection *c = arg;
     ouro_ns now = ouro_now();
-    bool asks = now >= c->ask_at;
     c->alarm = ouro_call_unref(c->alarm);
     c->armed = OURO_FOREVER;
-    if (asks)
+    if (now >= c->ask_at)
         ask(c);
-    if (!asks && (c->doing == HTTP_WRITING || c->doing == HTTP_HANDLING)) {
+    if (now >= c->look_at)
         look_at_progress(c, now);
-    } else if (asks || now < c->deadline) {
-        arm(c, c->deadline);
-    } else if (c->waiting) {
+    if (now >= c->deadline) {
+        c->deadline = OURO_FOREVER;
         c->expired = true;
         ouro_cancel(c->waiting);
     }
+    arm(c);
+}
+
+static void wait_until(struct http_connection *c, ouro_ns deadline)
+{
+    c->deadline = deadline;
+    arm(c);
 }
 
 int64_t ouro__http_await(struct http_connection *c, enum http_doing doing, ouro_future *f,
@@ -152,15 +169,13 @@ int64_t ouro__http_await(struct http_connection *c, enum http_doing doing, ouro_
     c->doing = doing;
     c->waiting = f;
     c->expired = false;
-    ouro_ns deadline = ouro__http_after(limit);
-    if (doing == HTTP_WRITING) {
-        size_t unsent;
-        c->progress = progress_of(c, &unsent);
-        c->progress_at = deadline - limit;
-    }
-    ouro__http_deadline(c, deadline);
+    if (doing == HTTP_WRITING)
+        ouro__http_look(c);
+    else
+        wait_until(c, ouro__http_after(limit));
     int64_t n = ouro_await(f);
     c->waiting = NULL;
+    c->deadline = OURO_FOREVER;
     c->doing = HTTP_HANDLING;
     return n;
 }
@@ -187,8 +202,7 @@ static void client_shut(struct http_connection *c)
         return;
     if (can_ask) {
         c->ask_at = ouro__http_after(ASK_AFTER);
-        if (c->ask_at < c->armed)
-            arm(c, c->ask_at);
+        arm(c);
     } else if (r->body.over && ouro_now() - c->heard > HALF_CLOSE) {
         client_gone(c);
     }
@@ -293,7 +307,7 @@ void ouro__http_end_idle(struct http_connection *c)
         return;
     ouro_ns limit = time_to_begin(c);
     if (limit > 0)
-        ouro__http_deadline(c, ouro__http_after(limit));
+        wait_until(c, ouro__http_after(limit));
     else
         ouro_cancel(c->waiting);
 }
@@ -557,7 +571,7 @@ int64_t ouro__http_serve(struct http_connection *c)
 {
     bool keep = true;
     int64_t rc = 1;
-    c->armed = c->ask_at = OURO_FOREVER;
+    c->armed = c->deadline = c->look_at = c->ask_at = OURO_FOREVER;
     c->opened = ouro_now();
     c->server->stats.connections++;
     c->server->stats.live++;

@@ -214,8 +214,9 @@ struct http_connection {
     ouro_future *handler; /* the task, borrowed; while it waits */
     ouro_future *watch;   /* a poll for the client's going; a reference */
     ouro_call *alarm;
-    ouro_ns armed; /* when it rings, at or before the deadline */
-    ouro_ns deadline;
+    ouro_ns armed;    /* when it rings, at or before what is due first */
+    ouro_ns deadline; /* of what it waits for */
+    ouro_ns look_at;  /* how much the client has taken */
     ouro_ns progress_at;
     uint64_t progress; /* bytes sent by then */
     ouro_ns ask_at;    /* whether the client is still there */
@@ -234,12 +235,13 @@ struct http_connection {
     struct ouro_http_request r;
 };
 
-/* Have the connection's wait end at @deadline. */
-void ouro__http_deadline(struct http_connection *c, ouro_ns deadline);
+/* From now on the client has to take something in write_limit, until all is sent. */
+void ouro__http_look(struct http_connection *c);
 void ouro__http_alarm_stop(struct http_connection *c);
 ouro_ns ouro__http_after(ouro_ns limit); /* now and @limit */
 
-/* Await @f, which is ended with -OURO_ECHILDCANCELLED and expired when @limit passes. */
+/* Await @f, which is ended with -OURO_ECHILDCANCELLED and expired when @limit passes; of what is
+ * written the stream is ended, see above. */
 int64_t ouro__http_await(struct http_connection *c, enum http_doing doing, ouro_future *f,
                          ouro_ns limit);
 

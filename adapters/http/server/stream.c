@@ -103,7 +103,7 @@ static ouro_future *follow(ouro_http_request *r, struct piece *p, ouro_future *f
     if (ouro_future_state(f) != OURO_PENDING)
         piece_free(p); /* there was no memory, and it will not be called */
     else
-        ouro__http_deadline(c, ouro__http_after(c->server->opts.write_limit));
+        ouro__http_look(c);
     return f;
 }
 
