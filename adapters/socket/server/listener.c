@@ -210,6 +210,11 @@ static void go_on(ouro_listener *l)
         fail_line(l, -ENOMEM);
 }
 
+void ouro__listener_leave_path(ouro_listener *l)
+{
+    l->at.has_path = false;
+}
+
 void ouro__listener_rest(ouro_listener *l)
 {
     if (ouro__line_empty(&l->line) && ouro__op_live(&l->op) && l->state == LISTENING)
@@ -521,29 +526,13 @@ int ouro_listener_open(const ouro_address *address, const ouro_listener_options 
     return make_or_close(rc, &listening, opts, ret_listener);
 }
 
-/* 0 and whether @fd listens for streams, or why not. */
-static int examine(int fd)
-{
-    int value = 0;
-    socklen_t size = sizeof(value);
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &size) < 0)
-        return -errno;
-    if (value != SOCK_STREAM)
-        return -EOPNOTSUPP;
-    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) < 0)
-        return -errno;
-    return value ? 0 : -EINVAL;
-}
-
 int ouro_listener_from_fd(int fd, const ouro_listener_options *opts, ouro_listener **ret_listener)
 {
-    struct ouro__listening listening = {.fd = fd};
+    struct ouro__listening listening;
     ouro_loop *loop;
     int rc = ret_listener ? ouro__loop_for_wait(&loop) : -EINVAL;
     if (rc == 0)
-        rc = examine(fd);
-    if (rc == 0)
-        rc = ouro_sockopt_address(fd, &listening.address);
+        rc = ouro__listening_from(fd, &listening);
     return rc < 0 ? rc : ouro__listener_make(&listening, opts, ret_listener);
 }
 

@@ -60,6 +60,9 @@ typedef int64_t ouro_http_handler(ouro_http_request *r, void *arg);
  */
 typedef int64_t ouro_http_middleware(ouro_http_request *r, ouro_http_next *next, void *arg);
 
+/** Makes a worker's server ready to serve, for ouro_http_serve_workers(). */
+typedef int64_t ouro_http_setup_fn(ouro_http_server *server, void *arg);
+
 /** One line of the access log. Everything in it is borrowed for the call. */
 typedef struct ouro_http_access {
     const char *client;     /**< address of the peer */
@@ -199,6 +202,25 @@ int64_t ouro_http_next_run(ouro_http_request *r, ouro_http_next *next);
  */
 ouro_future *ouro_http_serve(ouro_http_server *server, ouro_listener *l,
                              const ouro_serve_options *opts) OURO_NODISCARD;
+
+/**
+ * Be a server: listen at one place with several workers, each a thread with a loop and a server of
+ * its own, and serve until SIGINT or SIGTERM. Else as ouro_serve_workers(), of which it has restarts
+ * and inherited sockets, too.
+ *
+ * @param workers  How many; 0: ouro_cpu_count().
+ * @param where    See ouro_listen(). Borrowed.
+ * @param setup    Called for each server, in a task of its worker: adds routes and middleware, and
+ *                 may wait. Returns 0, or an error that ends all.
+ * @param arg      Passed to @p setup, on_listening and on_restart. Shared by all threads.
+ * @param server   Options of each server; NULL for defaults. Its callbacks run on all threads.
+ * @param opts     Copied; NULL for defaults.
+ * @return As ouro_serve_workers(), or what @p setup or ouro_http_server_new() failed with.
+ * @thread Any without a loop.   @suspends Blocks the thread.
+ */
+int64_t ouro_http_serve_workers(int workers, const char *where, ouro_http_setup_fn *setup,
+                                void *arg, const ouro_http_server_options *server,
+                                const ouro_serve_workers_options *opts);
 
 /**
  * Serve one connection that is there already, in the calling task, to its end.
