@@ -28,7 +28,7 @@
 
 #define BY_PIDFD     ((idtype_t)3) /* P_PIDFD, for C libraries before 2.36 */
 #define GIVEN_MAX    1000
-#define TO_ITS_GROUP 4u            /* PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9 */
+#define TO_ITS_GROUP 4u /* PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9 */
 
 static bool has_ended(const ouro_process *p)
 {

@@ -238,8 +238,7 @@ static int set_actions(posix_spawn_file_actions_t *actions, const struct ouro__s
     if (error == 0)
         error = set_given(actions, start);
     if (error == 0)
-        error = posix_spawn_file_actions_addclosefrom_np(actions,
-                                                         FIRST_GIVEN + start->given_count);
+        error = posix_spawn_file_actions_addclosefrom_np(actions, FIRST_GIVEN + start->given_count);
     return error;
 }
 

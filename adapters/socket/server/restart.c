@@ -210,8 +210,8 @@ static ouro_future *spawn(const char *const *argv, const int *fds, size_t n)
     if (fstat(fds[n - 1], &st) < 0)
         return ouro__failed(-errno);
     snprintf(count, sizeof(count), OURO__COUNT_NAME "=%zu", n - 1);
-    snprintf(ready, sizeof(ready), OURO__READY_NAME "=%zu:%ju",
-             OURO_LISTEN_FDS_FIRST + n - 1, (uintmax_t)st.st_ino);
+    snprintf(ready, sizeof(ready), OURO__READY_NAME "=%zu:%ju", OURO_LISTEN_FDS_FIRST + n - 1,
+             (uintmax_t)st.st_ino);
     const char **env = make_env(count, ready);
     if (!env)
         return ouro__failed(-ENOMEM);

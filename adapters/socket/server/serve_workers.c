@@ -152,8 +152,8 @@ static int borrow_all(struct crew *crew, int *fds, int64_t *ret_rc)
     int n = 0;
     int64_t rc = 0;
     while (rc >= 0 && n < crew->sockets) {
-        rc = ouro_await(ouro_loop_call(ouro_worker_loop(worker_of(crew, n)), lend,
-                                       &crew->seats[n]));
+        rc = ouro_await(
+            ouro_loop_call(ouro_worker_loop(worker_of(crew, n)), lend, &crew->seats[n]));
         if (rc >= 0)
             fds[n++] = (int)rc;
     }
@@ -333,8 +333,8 @@ static int64_t serve_seats(struct crew *crew, int first, int end)
         count_in(crew, first, end);
     for (int j = first; rc < 0 && j < begun; j++)
         ouro_server_stop(crew->futures[j], 0);
-    int64_t n = ouro_await(ouro_gather(crew->futures + first, (size_t)(begun - first),
-                                       OURO_GATHER_ALL, NULL));
+    int64_t n = ouro_await(
+        ouro_gather(crew->futures + first, (size_t)(begun - first), OURO_GATHER_ALL, NULL));
     for (int j = first; j < i; j++)
         end_seat(crew, &crew->seats[j]);
     return rc < 0 ? rc : n;

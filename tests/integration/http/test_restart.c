@@ -344,12 +344,16 @@ static int count_fds(pid_t pid)
     return n;
 }
 
-/* Connections that are being closed take a moment. */
-static void await_fds(pid_t pid, int want)
+/* The same, when no more are being opened or closed. */
+static int settled_fds(pid_t pid)
 {
-    for (int i = 0; i < 2000 && count_fds(pid) != want; i++)
-        usleep(5000);
-    check_eq(count_fds(pid), want);
+    int n = -1;
+    for (int same = 0; same < 40; usleep(5000)) {
+        int now = count_fds(pid);
+        same = now == n ? same + 1 : 0;
+        n = now;
+    }
+    return n;
 }
 
 /* ---- Restarts -------------------------------------------------------------------------------- */
@@ -362,7 +366,7 @@ Test(restart, no_connection_is_lost_by_three_restarts_under_load)
     start(&s, "2", "0", NULL, 0);
     await_serving(&s);
     check_eq(try_hello(s.port), 1);
-    int fds = count_fds(s.pid);
+    int fds = settled_fds(s.pid);
     begin_load(&l, s.port);
     let_load_go_on(&l, 300);
     for (int i = 0; i < 3; i++) {
@@ -372,7 +376,7 @@ Test(restart, no_connection_is_lost_by_three_restarts_under_load)
     }
     end_load(&l);
     check(atomic_load(&l.answered) > 900);
-    await_fds(s.pid, fds);
+    check_eq(settled_fds(s.pid), fds);
     stop(&s);
 }
 
@@ -418,7 +422,7 @@ Test(restart, a_new_image_that_does_not_start_changes_nothing)
     build_site(&s);
     start(&s, "2", "0", NULL, 0);
     await_serving(&s);
-    int fds = count_fds(s.pid);
+    int fds = settled_fds(s.pid);
     install(&s, "#!/bin/sh\nexit 3\n");
     kill(s.pid, SIGUSR2);
     await_line(&s, "ended with status 3 before it was ready");
@@ -431,7 +435,7 @@ Test(restart, a_new_image_that_does_not_start_changes_nothing)
     kill(s.pid, SIGUSR2);
     await_line(&s, "no restart: cannot start");
     check_still_serves(&s);
-    await_fds(s.pid, fds);
+    check_eq(settled_fds(s.pid), fds);
     install(&s, NULL);
     check_ended(restart(&s));
     check_eq(try_hello(s.port), 1);

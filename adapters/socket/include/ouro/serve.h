@@ -92,9 +92,9 @@ typedef struct ouro_serve_workers_options {
     ouro_listener_options listener; /**< of each worker; socket.reuse_port is set */
     ouro_run_options run;           /**< of each worker */
     int keep_sigterm;               /**< not 0: leave SIGTERM alone. run.keep_sigint: SIGINT */
-    int inherit;         /**< not 0: listen at the sockets that this process was started with
+    int inherit;        /**< not 0: listen at the sockets that this process was started with
                               (ouro_listen_fds()), if there are any, and not at the place */
-    int restart_signal;  /**< such as SIGUSR2: has ouro_restart() start this program anew, and ends
+    int restart_signal; /**< such as SIGUSR2: has ouro_restart() start this program anew, and ends
                               this process in good order when the new one is ready. Implies
                               inherit. Default: none */
     ouro_restart_options restart;      /**< of the new process; what it has is borrowed until the
