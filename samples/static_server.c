@@ -136,7 +136,6 @@ static int write_text(const char *path, const char *text)
 /* Serve on the loop of the caller, just long enough to be asked. */
 static int64_t serve_and_try(void *arg)
 {
-    const struct options *o = arg;
     ouro_http_server_options opts = {.name = "static_server"};
     ouro_http_server *server = NULL;
     ouro_listener *l = NULL;
@@ -144,7 +143,7 @@ static int64_t serve_and_try(void *arg)
     char where[OURO_ADDRESS_TEXT];
     int64_t rc = ouro_http_server_new(&opts, &server);
     if (rc == 0)
-        rc = add_routes(server, (void *)(uintptr_t)o);
+        rc = add_routes(server, arg);
     if (rc == 0)
         rc = ouro_listen("127.0.0.1:0", NULL, &l);
     if (rc == 0)
