@@ -50,8 +50,8 @@ ChildTest(restart, it_is_told_of_its_sockets_and_has_no_other_descriptors)
     check_eq(setenv("LISTEN_PID", "1", 1), 0); /* of us, and not for it */
     check_eq(setenv("LISTEN_FDNAMES", "x", 1), 0);
     snprintf(script, sizeof script,
-             "{ echo $LISTEN_FDS,$LISTEN_PID,$LISTEN_FDNAMES,${OURO_READY%%%%:*}; "
-             "ls /proc/$$/fd | xargs; } >%s; " SAY_READY,
+             "exec >%s; echo $LISTEN_FDS,$LISTEN_PID,$LISTEN_FDNAMES,${OURO_READY%%%%:*}; "
+             "ls /proc/$$/fd | xargs; " SAY_READY,
              path);
     check(ouro_await(begin(script, 0)) > 0);
     check(pread(fd, text, sizeof text - 1, 0) > 0);

@@ -99,6 +99,8 @@ int ouro__notify_manager(const char *text)
     ouro_address a;
     if (!where)
         return 0;
+    if (*where != '/' && *where != '@')
+        return -EINVAL; /* not of this family */
     int size = snprintf(place, sizeof(place), "unix:%s", where);
     if (size >= (int)sizeof(place) || ouro_address_parse(place, &a) < 0)
         return -EINVAL;
