@@ -51,11 +51,11 @@ ChildTest(restart, it_is_told_of_its_sockets_and_has_no_other_descriptors)
     check_eq(setenv("LISTEN_FDNAMES", "x", 1), 0);
     snprintf(script, sizeof script,
              "exec >%s; echo $LISTEN_FDS,$LISTEN_PID,$LISTEN_FDNAMES,${OURO_READY%%%%:*}; "
-             "ls /proc/$$/fd | xargs; " SAY_READY,
+             "ls /proc/$$/fd; " SAY_READY,
              path);
     check(ouro_await(begin(script, 0)) > 0);
     check(pread(fd, text, sizeof text - 1, 0) > 0);
-    check_text(text, "2,,,5\n0 1 2 3 4 5\n");
+    check_text(text, "2,,,5\n0\n1\n2\n3\n4\n5\n");
     until_no_child_is_left();
     unlink(path);
     close(fd);
