@@ -194,7 +194,7 @@ static int64_t serve(struct options *o)
     snprintf(where, sizeof where, ":%s", o->port);
     int64_t rc = ouro_http_serve_workers(o->workers, where, add_routes, o, &server, &opts);
     if (rc < 0 && rc != -EINTR)
-        fprintf(stderr, "%s: %s\n", where, ouro_strerror(rc));
+        fprintf(stderr, "cannot listen at %s: %s\n", where, ouro_strerror(rc));
     return rc;
 }
 

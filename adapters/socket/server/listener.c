@@ -31,6 +31,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -210,11 +211,6 @@ static void go_on(ouro_listener *l)
         fail_line(l, -ENOMEM);
 }
 
-void ouro__listener_leave_path(ouro_listener *l)
-{
-    l->at.has_path = false;
-}
-
 void ouro__listener_rest(ouro_listener *l)
 {
     if (ouro__line_empty(&l->line) && ouro__op_live(&l->op) && l->state == LISTENING)
@@ -351,28 +347,44 @@ static void failed(ouro_listener *l, int rc)
 
 /* ---- The end --------------------------------------------------------------------------------- */
 
-/* Whom the kernel has accepted for us it would reset. The socket may be shared with others, and is
- * left to them as it was. */
-static void empty_queue(ouro_listener *l)
+static bool handed_over(const ouro_listener *l)
 {
-    struct pollfd look = {.fd = l->at.fd, .events = POLLIN};
-    int flags = fcntl(l->at.fd, F_GETFL);
-    if (poll(&look, 1, 0) != 1 || flags < 0 || fcntl(l->at.fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        return;
+    return l->at.handed_over && atomic_load(l->at.handed_over);
+}
+
+static void accept_left(ouro_listener *l)
+{
     for (int i = 0; i < LEFT_MAX; i++) {
         int fd = accept4(l->at.fd, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0)
             came(l, fd);
         else if (errno == EAGAIN || !is_of_one(-errno))
-            break;
+            return;
     }
-    fcntl(l->at.fd, F_SETFL, flags);
+}
+
+/* Whom the kernel has accepted for us it would reset. The socket may be shared with other threads,
+ * which look at its flags, too, when they close it, and with other processes; it is left to them as
+ * it was. */
+static void empty_queue(ouro_listener *l)
+{
+    static pthread_mutex_t flags_lock = PTHREAD_MUTEX_INITIALIZER;
+    struct pollfd look = {.fd = l->at.fd, .events = POLLIN};
+    if (poll(&look, 1, 0) != 1)
+        return;
+    pthread_mutex_lock(&flags_lock);
+    int flags = fcntl(l->at.fd, F_GETFL);
+    if (flags >= 0 && fcntl(l->at.fd, F_SETFL, flags | O_NONBLOCK) == 0) {
+        accept_left(l);
+        fcntl(l->at.fd, F_SETFL, flags);
+    }
+    pthread_mutex_unlock(&flags_lock);
 }
 
 /* Nothing is in the kernel any more. */
 static void closed(ouro_listener *l)
 {
-    if (l->keepers)
+    if (l->keepers && !handed_over(l))
         empty_queue(l);
     l->state = CLOSED;
     ouro__untie(&l->tie);
@@ -395,7 +407,8 @@ static void begin_close(ouro_listener *l)
         ouro__list_remove(&l->unwanted.link);
     if (!l->keepers)
         drop_ready(l);
-    ouro__listening_unlink(&l->at);
+    if (!handed_over(l))
+        ouro__listening_unlink(&l->at);
     if (!ouro__op_live(&l->op) || ouro__op_cancel(l->loop, &l->op))
         closed(l);
     unref(l);

@@ -11,6 +11,7 @@
 
 #include <ouro/listener.h>
 
+#include <stdatomic.h>
 #include <sys/types.h>
 
 /* A socket that listens, and the path it was bound to, if that is to be removed again. */
@@ -20,6 +21,8 @@ struct ouro__listening {
     bool has_path;
     dev_t device; /* of the path, to be known again */
     ino_t inode;
+    const atomic_bool *handed_over; /* true: another process has it now, with its path and with who
+                                       waits in it. NULL: never. Outlives the listener */
 };
 
 /* listener_socket.c: open one at a place in words, or at an address. 0, or why not. */
@@ -40,9 +43,6 @@ int ouro__listener_make(const struct ouro__listening *listening, const ouro_list
 
 /* 0, or why @l cannot be used: -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN, -EBADF. */
 int ouro__listener_check(const ouro_listener *l);
-
-/* Its path is somebody else's from now on, and stays. */
-void ouro__listener_leave_path(ouro_listener *l);
 
 /* A reference: the record stays, listening or not. What has come when it closes, and what is in the
  * kernel's queue then, is kept meanwhile. */

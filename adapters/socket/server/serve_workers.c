@@ -47,6 +47,7 @@ struct crew {
     atomic_int serving;   /* workers that have begun */
     bool takes_sigterm;
     bool terminated; /* by SIGTERM, or another has taken over */
+    atomic_bool handed_over;
     int workers;
     int sockets;           /* in the first so many seats; the others share them */
     int n;                 /* seats */
@@ -172,8 +173,7 @@ static int64_t hand_over(struct crew *crew, int *fds)
     rc = ouro_await(ouro_ref(f));
     if (rc > 0) { /* before anybody learns of it */
         crew->terminated = true;
-        if (crew->seats[0].listener)
-            ouro__listener_leave_path(crew->seats[0].listener);
+        atomic_store(&crew->handed_over, true);
     }
     tell(crew, rc, ouro_future_detail(f));
     ouro_unref(f);
@@ -291,6 +291,7 @@ static void end_task(ouro_future *task)
 static int64_t begin_seat(struct crew *crew, int i)
 {
     struct seat *seat = &crew->seats[i];
+    seat->listening.handed_over = &crew->handed_over;
     int rc = ouro__listener_make(&seat->listening, &crew->opts.listener, &seat->listener);
     if (rc < 0)
         return rc;
