@@ -4,9 +4,9 @@
  * Echo servers, ours and its rivals: what one core serves when another keeps it busy.
  *
  * A round starts a server on the first processor with a listening socket of its own, drives it from
- * another processor for a moment and kills it. The servers take turns within a round, and ratios
- * are taken round by round. More is better in messages a second; less is better in the processor
- * time that the server takes for a message, which is what to go by when the machine is not quiet.
+ * another processor for a moment and kills it. More is better in messages a second; less is better
+ * in the processor time that the server takes for a message (the cases NAME.cpu), which is what to
+ * go by when the machine is not quiet. Time and memory of a round are those of the server.
  *
  * Loopback needs the cubic congestion control: others pace what they send. Accepted sockets have
  * it from the listening one.
@@ -16,9 +16,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -32,14 +32,17 @@
 
 #include "peers.h"
 
-enum { LISTENER = 3, BACKLOG = 4096, MAX_ROUNDS = 1001 };
+enum { LISTENER = 3, BACKLOG = 4096 };
+
+#define LENGTH OURO_MS(400) /* of a round */
 
 struct server {
     const char *name;
     const char *file;    /* in echo/: a program that was built in, NAME.go or NAME.py */
     const char *arg;     /* of the program */
     const char *missing; /* why it cannot be measured, if it is not there */
-    char path[PATH_MAX]; /* of the program; empty: not there */
+    int found;           /* 0: not looked for, -1: not there */
+    char path[PATH_MAX]; /* of the program */
 };
 
 struct load {
@@ -51,48 +54,38 @@ struct load {
 };
 
 /* What the load generator prints. */
-enum figure { RATE, P50, P99, P999, CPU, FIGURES };
-
-struct summary {
-    double median[FIGURES];
-    double rate_ratio; /* of the server that is compared to this one */
-    double cpu_ratio;
-};
+enum figure { RATE, P50, P90, P99, P999, CPU, FIGURES };
 
 static struct server servers[] = {
     {.name = "ouro", .file = "server_ouro", .missing = "ouro: its echo server was not built"},
-    {.name = "liburing", .file = "server_raw", .missing = "liburing: was not built"},
+    {.name = "raw liburing", .file = "server_raw", .missing = "liburing: was not built"},
     {.name = "epoll", .file = "server_epoll", .missing = "epoll: was not built"},
     {.name = "libuv", .file = "server_uv", .missing = "libuv: libuv1-dev"},
     {.name = "uvloop", .file = "server.py", .arg = "uvloop", .missing = "uvloop: python3-uvloop"},
     {.name = "asyncio", .file = "server.py", .arg = "asyncio", .missing = "asyncio: python3"},
-    {.name = "go", .file = "server.go", .missing = "Go: golang-go"},
+    {.name = "Go", .file = "server.go", .missing = "Go: golang-go"},
 };
 
 static const struct load loads[] = {
-    {"tcp.1x64x1", AF_INET, 1, 64, 1},          {"tcp.1x64x16", AF_INET, 1, 64, 16},
-    {"tcp.1x4096x1", AF_INET, 1, 4096, 1},      {"tcp.1x4096x16", AF_INET, 1, 4096, 16},
-    {"tcp.50x64x1", AF_INET, 50, 64, 1},        {"tcp.50x64x16", AF_INET, 50, 64, 16},
-    {"tcp.50x4096x1", AF_INET, 50, 4096, 1},    {"tcp.50x4096x16", AF_INET, 50, 4096, 16},
-    {"tcp.500x64x1", AF_INET, 500, 64, 1},      {"tcp.500x64x16", AF_INET, 500, 64, 16},
-    {"tcp.500x4096x1", AF_INET, 500, 4096, 1},  {"tcp.500x4096x16", AF_INET, 500, 4096, 16},
-    {"unix.50x64x1", AF_UNIX, 50, 64, 1},       {"unix.50x64x16", AF_UNIX, 50, 64, 16},
-    {"unix.50x4096x16", AF_UNIX, 50, 4096, 16}, {"unix.500x64x1", AF_UNIX, 500, 64, 1},
+    {"echo.tcp.1x64x1", AF_INET, 1, 64, 1},
+    {"echo.tcp.1x64x16", AF_INET, 1, 64, 16},
+    {"echo.tcp.1x4096x1", AF_INET, 1, 4096, 1},
+    {"echo.tcp.1x4096x16", AF_INET, 1, 4096, 16},
+    {"echo.tcp.50x64x1", AF_INET, 50, 64, 1},
+    {"echo.tcp.50x64x16", AF_INET, 50, 64, 16},
+    {"echo.tcp.50x4096x1", AF_INET, 50, 4096, 1},
+    {"echo.tcp.50x4096x16", AF_INET, 50, 4096, 16},
+    {"echo.tcp.500x64x1", AF_INET, 500, 64, 1},
+    {"echo.tcp.500x64x16", AF_INET, 500, 64, 16},
+    {"echo.tcp.500x4096x1", AF_INET, 500, 4096, 1},
+    {"echo.tcp.500x4096x16", AF_INET, 500, 4096, 16},
+    {"echo.unix.50x64x1", AF_UNIX, 50, 64, 1},
+    {"echo.unix.50x64x16", AF_UNIX, 50, 64, 16},
+    {"echo.unix.50x4096x16", AF_UNIX, 50, 4096, 16},
+    {"echo.unix.500x64x1", AF_UNIX, 500, 64, 1},
 };
 
-enum { SERVERS = BENCH_COUNT(servers) };
-
-static struct {
-    int rounds;
-    int ms;
-    int cpu;
-    int list;
-    const char *only;
-    const char *server;
-    FILE *json;
-} options = {.rounds = 9, .ms = 500, .server = "ouro"};
-
-static double samples[SERVERS][FIGURES][MAX_ROUNDS];
+enum { SERVERS = BENCH_COUNT(servers), LOADS = BENCH_COUNT(loads) };
 
 /* ---- Programs -------------------------------------------------------------------------------- */
 
@@ -139,14 +132,12 @@ static int find(struct server *s)
     return access(s->path, X_OK) == 0;
 }
 
-static void find_all(void)
+/* Looked for once. */
+static int is_there(struct server *s)
 {
-    for (size_t i = 0; i < SERVERS; i++) {
-        if (find(&servers[i]))
-            continue;
-        (void)bench_skip(servers[i].missing);
-        servers[i].path[0] = '\0';
-    }
+    if (!s->found)
+        s->found = find(s) ? 1 : -1;
+    return s->found > 0;
 }
 
 /* ---- A round --------------------------------------------------------------------------------- */
@@ -191,8 +182,6 @@ static pid_t start(const struct server *s, int listener)
 {
     const char *argv[5];
     command(s, argv);
-    if (bench_pin(options.cpu) != 0)
-        bench_fail("cannot run on processor %d", options.cpu);
     pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -215,7 +204,7 @@ static void run_load(const struct load *l, const char *place, pid_t server, doub
     snprintf(numbers[0], sizeof numbers[0], "%u", l->connections);
     snprintf(numbers[1], sizeof numbers[1], "%u", l->size);
     snprintf(numbers[2], sizeof numbers[2], "%u", l->depth);
-    snprintf(numbers[3], sizeof numbers[3], "%d", options.ms);
+    snprintf(numbers[3], sizeof numbers[3], "%d", (int)(bench_round_time(LENGTH) / OURO_MS(1)));
     snprintf(numbers[4], sizeof numbers[4], "%d", (int)server);
     const char *argv[] = {BENCH_ECHO_PROGRAMS "/load",
                           place,
@@ -225,193 +214,73 @@ static void run_load(const struct load *l, const char *place, pid_t server, doub
                           numbers[3],
                           numbers[4],
                           NULL};
+    int own = sched_getcpu();
     if (bench_pin(bench_other_cpu()) != 0)
         bench_fail("the load needs a processor of its own");
     double *f = ret_figures;
     int status = bench_program(argv, text, sizeof text);
-    if (status != 0 || sscanf(text, "%lf %lf %lf %lf %lf", f, f + 1, f + 2, f + 3, f + 4) != 5)
+    bench_pin(own);
+    if (status != 0 ||
+        sscanf(text, "%lf %lf %lf %lf %lf %lf", f, f + 1, f + 2, f + 3, f + 4, f + 5) != FIGURES)
         bench_fail("%s: the load ended with status %d and printed \"%s\"", l->name, status, text);
 }
 
-static void measure(const struct server *s, const struct load *l, double ret_figures[FIGURES])
+static double measure(struct server *s, const struct load *l)
 {
     char place[128];
+    double figures[FIGURES];
+    struct rusage usage;
+    if (bench_other_cpu() < 0)
+        return bench_skip("echo servers and their load: they need a second processor");
+    if (!is_there(s))
+        return bench_skip(s->missing);
     int listener = listen_somewhere(l->family, place, sizeof place);
     pid_t pid = start(s, listener);
-    run_load(l, place, pid, ret_figures);
+    run_load(l, place, pid, figures);
     kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
+    wait4(pid, NULL, 0, &usage);
+    bench_process(&usage);
+    bench_latencies(&figures[P50]);
+    bench_cpu_each(figures[CPU]);
+    return figures[RATE];
 }
 
-/* ---- A case ---------------------------------------------------------------------------------- */
+/* ---- Cases ----------------------------------------------------------------------------------- */
 
-static double median_ratio(size_t a, size_t b, enum figure f)
+struct pair {
+    struct server *server;
+    const struct load *load;
+};
+
+static struct pair pairs[LOADS][SERVERS];
+static struct bench_case cases[LOADS];
+
+static double serve(const void *arg)
 {
-    static double ratios[MAX_ROUNDS];
-    size_t n = (size_t)options.rounds;
-    for (size_t r = 0; r < n; r++)
-        ratios[r] = samples[a][f][r] / samples[b][f][r];
-    return bench_quantile(ratios, n, 0.5);
+    const struct pair *p = arg;
+    return measure(p->server, p->load);
 }
 
-/* Ratios first: taking a median sorts. */
-static void summarise(size_t compared, struct summary *ret)
+static void make_case(size_t l)
 {
-    for (size_t i = 0; i < SERVERS; i++) {
-        ret[i].rate_ratio = median_ratio(compared, i, RATE);
-        ret[i].cpu_ratio = median_ratio(compared, i, CPU);
-    }
-    for (size_t i = 0; i < SERVERS; i++)
-        for (size_t f = 0; f < FIGURES; f++)
-            ret[i].median[f] = bench_quantile(samples[i][f], (size_t)options.rounds, 0.5);
-}
-
-static void print_row(const struct server *s, const struct summary *m, int is_compared)
-{
-    printf("  %-10s %10.0f %9.0f %9.0f %9.0f %10.0f", s->name, m->median[RATE], m->median[P50],
-           m->median[P99], m->median[P999], m->median[CPU]);
-    if (is_compared || isnan(m->rate_ratio))
-        printf("%9s %9s\n", "-", "-");
-    else
-        printf("%9.2f %9.2f\n", m->rate_ratio, m->cpu_ratio);
-}
-
-static void json_row(const struct load *l, const struct server *s, const struct summary *m)
-{
-    static const char *const keys[FIGURES] = {"rate", "p50", "p99", "p999", "cpu"};
-    fprintf(options.json, "{\"case\":\"echo.%s\",\"server\":\"%s\",\"compared\":\"%s\"", l->name,
-            s->name, options.server);
-    for (size_t f = 0; f < FIGURES; f++)
-        fprintf(options.json, ",\"%s\":%.6g", keys[f], m->median[f]);
-    if (!isnan(m->rate_ratio))
-        fprintf(options.json, ",\"rate_ratio\":%.4g,\"cpu_ratio\":%.4g", m->rate_ratio,
-                m->cpu_ratio);
-    fprintf(options.json, ",\"rounds\":%d}\n", options.rounds);
-    fflush(options.json);
-}
-
-static void show(const struct load *l, size_t compared)
-{
-    struct summary all[SERVERS];
-    summarise(compared, all);
-    printf("\n%-12s %10s %9s %9s %9s %10s  %s to it in\n", l->name, "msgs/s", "p50 us", "p99 us",
-           "p99.9 us", "CPU ns/msg", options.server);
-    printf("%66s %8s %9s\n", "", "msgs/s", "CPU");
-    for (size_t i = 0; i < SERVERS; i++) {
-        if (!servers[i].path[0])
-            continue;
-        print_row(&servers[i], &all[i], i == compared);
-        if (options.json)
-            json_row(l, &servers[i], &all[i]);
-    }
-    fflush(stdout);
-}
-
-static void run_case(const struct load *l, size_t compared)
-{
-    for (size_t round = 0; round < (size_t)options.rounds; round++)
-        for (size_t i = 0; i < SERVERS; i++) {
-            double figures[FIGURES] = {NAN, NAN, NAN, NAN, NAN};
-            if (servers[i].path[0])
-                measure(&servers[i], l, figures);
-            for (size_t f = 0; f < FIGURES; f++)
-                samples[i][f][round] = figures[f];
-        }
-    show(l, compared);
-}
-
-/* ---- Command line ---------------------------------------------------------------------------- */
-
-static void usage(FILE *out, const char *program)
-{
-    fprintf(out,
-            "usage: %s [--rounds N] [--ms N] [--case NAME] [--server NAME] [--cpu N]\n"
-            "       [--json FILE] [--list]\n"
-            "  --rounds N     rounds of each case, 1 to %d (default 9)\n"
-            "  --ms N         length of each measurement (default 500)\n"
-            "  --case NAME    only the cases whose name begins with NAME\n"
-            "  --server NAME  the server that is compared with the others (default ouro)\n"
-            "  --cpu N        processor of the servers (default 0)\n"
-            "  --json FILE    append a JSON object a line to FILE\n"
-            "  --list         print the names of the cases\n"
-            "A case is SOCKETS.CONNECTIONSxBYTESxMESSAGES-UNDER-WAY.\n",
-            program, MAX_ROUNDS);
-}
-
-static int number(const char *text, int low, int high)
-{
-    char *end;
-    long v = strtol(text, &end, 10);
-    if (end == text || *end || v < low || v > high)
-        bench_fail("'%s' is not a number from %d to %d", text, low, high);
-    return (int)v;
-}
-
-/* -1: go on. Else the exit status. */
-static int parse(int argc, char **argv)
-{
-    static const struct option known[] = {{"rounds", required_argument, NULL, 'r'},
-                                          {"ms", required_argument, NULL, 'm'},
-                                          {"case", required_argument, NULL, 'c'},
-                                          {"server", required_argument, NULL, 's'},
-                                          {"cpu", required_argument, NULL, 'p'},
-                                          {"json", required_argument, NULL, 'j'},
-                                          {"list", no_argument, NULL, 'l'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
-    for (int o; (o = getopt_long(argc, argv, "", known, NULL)) != -1;) {
-        if (o == 'r')
-            options.rounds = number(optarg, 1, MAX_ROUNDS);
-        else if (o == 'm')
-            options.ms = number(optarg, 1, 60000);
-        else if (o == 'c')
-            options.only = optarg;
-        else if (o == 's')
-            options.server = optarg;
-        else if (o == 'p')
-            options.cpu = number(optarg, 0, 1023);
-        else if (o == 'l')
-            options.list = 1;
-        else if (o == 'j' && !(options.json = fopen(optarg, "ae")))
-            bench_fail("%s: %s", optarg, strerror(errno));
-        else if (o == 'h' || o == '?') {
-            usage(o == 'h' ? stdout : stderr, argv[0]);
-            return o == 'h' ? 0 : 2;
-        }
-    }
-    if (optind == argc)
-        return -1;
-    usage(stderr, argv[0]);
-    return 2;
-}
-
-static size_t compared_server(void)
-{
-    size_t i = 0;
-    while (i < SERVERS && strcmp(servers[i].name, options.server) != 0)
-        i++;
-    if (i == SERVERS)
-        bench_fail("there is no server '%s'", options.server);
-    return i;
+    struct bench_case *c = &cases[l];
+    for (size_t s = 0; s < SERVERS; s++)
+        pairs[l][s] = (struct pair){&servers[s], &loads[l]};
+    *c = (struct bench_case){.name = loads[l].name,
+                             .unit = "messages/s",
+                             .ouro = serve,
+                             .arg = &pairs[l][0],
+                             .higher = 1,
+                             .warm = 1};
+    for (size_t s = 1; s < SERVERS; s++)
+        c->more[s - 1] = (struct bench_rival){servers[s].name, serve, &pairs[l][s], NULL};
 }
 
 int main(int argc, char **argv)
 {
-    int status = parse(argc, argv);
-    if (status >= 0)
-        return status;
-    size_t compared = compared_server();
-    if (!options.list) {
-        bench_pin_process(options.cpu);
-        find_all();
-    }
-    for (size_t i = 0; i < BENCH_COUNT(loads); i++) {
-        if (options.only && strncmp(loads[i].name, options.only, strlen(options.only)) != 0)
-            continue;
-        if (options.list)
-            puts(loads[i].name);
-        else
-            run_case(&loads[i], compared);
-    }
-    return options.json && fclose(options.json) != 0;
+    for (size_t l = 0; l < LOADS; l++)
+        make_case(l);
+    cases[0].note = "connections x bytes x messages under way on each of them";
+    return bench_main(argc, argv, "Echo servers on one processor, their load on another", cases,
+                      LOADS);
 }
