@@ -30,8 +30,7 @@ RIVALS = (
     ("Go", "golang-go", ["go", "version"]),
     ("nginx", "nginx-light", ["/usr/sbin/nginx", "-v"]),
     ("PostgreSQL", "postgresql",
-     ["sh", "-c", "ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1 | "
-                  "xargs -I@ @/postgres --version"]),
+     ["sh", "-c", '"$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)/postgres" -V']),
     ("fio", "fio", ["fio", "--version"]),
     ("wrk", "wrk", ["wrk", "-v"]),
     ("strace", "strace", ["strace", "-V"]),

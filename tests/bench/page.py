@@ -21,7 +21,7 @@ STYLE = """
   --s1: #56b4e9; --s2: #c3cad1; --s3: #f0883e; --s4: #2fbf94; --s5: #dd8fc2; --s6: #e8c040;
   --s7: #b79af0; --s8: #c9a892; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 28px 20px 60px; max-width: 1480px; background: var(--page);
+body { margin: 0 auto; padding: 28px 20px 60px; max-width: 1500px; background: var(--page);
   color: var(--ink); font: 15px/1.45 system-ui, "DejaVu Sans", sans-serif; }
 h1 { font-size: 26px; margin: 0 0 6px; }
 h2 { font-size: 20px; margin: 40px 0 12px; }
@@ -31,7 +31,7 @@ p { margin: 4px 0; }
 .key { display: flex; flex-wrap: wrap; gap: 6px 22px; margin: 14px 0; font-size: 13px; }
 .key i { display: inline-block; width: 14px; height: 14px; border-radius: 3px; margin-right: 7px;
   vertical-align: -2px; }
-.cards { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(430px, 1fr)); }
+.cards { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(450px, 1fr)); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
   padding: 12px 14px; }
 .wide { margin-bottom: 14px; }
@@ -112,7 +112,7 @@ def _overview(document):
 
 # ---- Bars ----------------------------------------------------------------------------------------
 
-BAR, NAME, VALUE, ROOM = 22, 150, 130, 420
+BAR, NAME, VALUE, ROOM = 22, 192, 126, 460
 
 
 def _bar(case, contestant, y, scale):

@@ -145,7 +145,6 @@ static void measure(struct measured *m, unsigned index)
     share = (ouro_ns)(options.seconds * 1e9 / rounds / (double)m->count);
     if (share && share < OURO_MS(20))
         share = OURO_MS(20);
-    say_how_far(m->c, index, 0);
     if (!m->c->warm)
         run_once(m, 0); /* and the first round that counts overwrites it */
     while (m->rounds < (size_t)options.rounds && !out_of_time(start, m->rounds)) {
