@@ -392,7 +392,7 @@ int main(int argc, char **argv)
         {"file.cold64m", "ms", whole, "pread(2) of 1 MiB", plain_whole, .arg = &cold,
          .note = "64 MiB in one read, of a file that is in the cache, or is not"},
         {"file.read4k", "us", reads, "fio io_uring", fio_reads, .arg = &one,
-         .more = {{"pread(2)", plain_reads}}},
+         .more = {{"pread(2)", plain_reads, NULL, NULL}}},
         {"file.read4k_32", "us", reads, "fio io_uring", fio_reads, .arg = &many},
         {"file.direct4k", "us", reads, "fio io_uring", fio_reads, .arg = &direct},
         {"file.direct4k_32", "us", reads, "fio io_uring", fio_reads, .arg = &many_direct,
