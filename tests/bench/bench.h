@@ -68,7 +68,7 @@ ouro_ns bench_round_time(ouro_ns wish);
 
 /*
  * What a round may tell of itself before it returns its figure:
- *  - microseconds within which half, 90, 99 and 99.9 percent of what it did came back;
+ *  - microseconds within which half, 90, 99 and 99.9 percent of what it did came back, or NAN;
  *  - processor time for each thing done, in nanoseconds: a second figure, shown as a case NAME.cpu;
  *  - what another process used that did the work, instead of what this one did: seconds of
  *    processor time and resident bytes at the peak, or what wait4(2) says of one that has ended.

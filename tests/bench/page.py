@@ -31,7 +31,7 @@ p { margin: 4px 0; }
 .key { display: flex; flex-wrap: wrap; gap: 6px 22px; margin: 14px 0; font-size: 13px; }
 .key i { display: inline-block; width: 14px; height: 14px; border-radius: 3px; margin-right: 7px;
   vertical-align: -2px; }
-.cards { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(450px, 1fr)); }
+.cards { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(420px, 1fr)); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
   padding: 12px 14px; }
 .wide { margin-bottom: 14px; }
@@ -227,10 +227,11 @@ def _curves(case, series):
         parts.append(_text(left - 6, y(tick) + 4, words, "soft", "end"))
     for i, percentile in enumerate(PERCENTILES):
         parts.append(_text(x(i), top + height + 18, percentile, "soft", "middle"))
-    ends = _apart([y(c["latency_us"][PERCENTILES[-1]]) for c in shown], 14)
+    ends = _apart([y(list(c["latency_us"].values())[-1]) for c in shown], 14)
     for contestant, end in reversed(list(zip(shown, ends))):  # ouro on top
         n = series[contestant["name"]]
-        points = [(x(i), y(contestant["latency_us"][p])) for i, p in enumerate(PERCENTILES)]
+        points = [(x(i), y(contestant["latency_us"][p])) for i, p in enumerate(PERCENTILES)
+                  if p in contestant["latency_us"]]
         path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="var(--s{n % 8 + 1})" '
                      f'stroke-width="{2.6 if n == 0 else 1.6}"/>')

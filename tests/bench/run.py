@@ -148,7 +148,12 @@ def run(options, folder, chosen):
     total = sum(len(cases) for _, _, cases in chosen)
     first, started, (stolen, ticks) = 1, time.monotonic(), machine.processor_ticks()
     for area, program, cases in chosen:
-        found, status = measure(os.path.join(folder, "bench_" + program), options, first, total)
+        try:
+            found, status = measure(os.path.join(folder, "bench_" + program), options, first, total)
+        except KeyboardInterrupt:
+            say(f"stopped in {program}: what is missing was not measured")
+            document["failed"].append(program)
+            break
         document["cases"] += [{**case, "area": area, "program": program} for case in found]
         if status == SKIPPED:
             say(f"{program} cannot run here")

@@ -184,16 +184,15 @@ static void rounds_of(FILE *out, const struct view *v, size_t who)
 static void latencies(FILE *out, const struct measured *m, size_t who)
 {
     static const char *const names[] = {"p50", "p90", "p99", "p99.9"};
-    const char *comma = "";
-    if (isnan(median_of(m, who, offsetof(struct sample, latency))))
-        return;
-    fputs(",\"latency_us\":{", out);
+    size_t told = 0;
     for (size_t i = 0; i < BENCH_COUNT(names); i++) {
-        size_t figure = offsetof(struct sample, latency) + i * sizeof(double);
-        fprintf(out, "%s\"%s\":%.6g", comma, names[i], median_of(m, who, figure));
-        comma = ",";
+        double us = median_of(m, who, offsetof(struct sample, latency) + i * sizeof(double));
+        if (isnan(us))
+            continue;
+        fprintf(out, "%s\"%s\":%.6g", told++ ? "," : ",\"latency_us\":{", names[i], us);
     }
-    fputs("}", out);
+    if (told)
+        fputs("}", out);
 }
 
 static void json_contestant(FILE *out, const struct view *v, size_t who)
