@@ -190,12 +190,19 @@ def _ticks(low, high):
 
 
 def _apart(places, gap):
-    """Move labels apart that would lie on each other, as little as can be."""
-    order = sorted(range(len(places)), key=lambda i: places[i])
-    moved = list(places)
-    for before, after in zip(order, order[1:]):
-        moved[after] = max(moved[after], moved[before] + gap)
-    return moved
+    """Move labels apart that would lie on each other, as little as can be: those that touch become
+    a stack, which stands in the middle of where they belong."""
+    stacks = []  # of indices, and where the first of them is
+    for i in sorted(range(len(places)), key=lambda i: places[i]):
+        members = [i]
+        while True:
+            first = sum(places[m] - n * gap for n, m in enumerate(members)) / len(members)
+            if not stacks or stacks[-1][1] + len(stacks[-1][0]) * gap <= first:
+                break
+            members = stacks.pop()[0] + members
+        stacks.append((members, first))
+    moved = dict((m, first + n * gap) for members, first in stacks for n, m in enumerate(members))
+    return [moved[i] for i in range(len(places))]
 
 
 def _mark(series, x, y):
@@ -211,7 +218,7 @@ def _curves(case, series):
     shown = [c for c in case["contestants"] if "latency_us" in c]
     values = [v for c in shown for v in c["latency_us"].values()]
     ticks = _ticks(max(0.01, min(values)), max(values))
-    left, right, top, height, width = 52, 96, 8, 190, 430
+    left, right, top, height, width = 52, 104, 8, 190, 440
     low, high = log10(ticks[0]), log10(ticks[-1])
 
     def y(us):
@@ -236,8 +243,8 @@ def _curves(case, series):
         parts.append(f'<polyline points="{path}" fill="none" stroke="var(--s{n % 8 + 1})" '
                      f'stroke-width="{2.6 if n == 0 else 1.6}"/>')
         parts += [_mark(n, a, b) for a, b in points]
-        parts.append(_text(width - right + 8, end + 4, contestant["name"]))
-        parts.append(_mark(n, width - right + 2, end))
+        parts.append(_text(width - right + 18, end + 4, contestant["name"]))
+        parts.append(_mark(n, width - right + 9, end))
     return (f'<div class="card"><h3>{escape(case["case"])}</h3>'
             "<p>latency by percentile, lower is better</p>"
             + _svg(width, top + height + 24, parts, case["case"] + ": latency by percentile")
