@@ -70,11 +70,14 @@ ouro_ns bench_round_time(ouro_ns wish);
  * What a round may tell of itself before it returns its figure:
  *  - microseconds within which half, 90, 99 and 99.9 percent of what it did came back, or NAN;
  *  - processor time for each thing done, in nanoseconds: a second figure, shown as a case NAME.cpu;
+ *  - the part of the time that a server's processor was busy: where it idled, something else was
+ *    measured;
  *  - what another process used that did the work, instead of what this one did: seconds of
  *    processor time and resident bytes at the peak, or what wait4(2) says of one that has ended.
  */
 void bench_latencies(const double us[4]);
 void bench_cpu_each(double ns);
+void bench_busy(double part);
 void bench_used(double cpu_seconds, double peak_memory);
 void bench_process(const struct rusage *usage);
 

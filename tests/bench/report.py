@@ -100,6 +100,8 @@ def _last(case, contestant, is_ouro):
         return "missing: " + contestant["missing"]
     if is_ouro and "budget" in case:
         return f"budget {digits(case['budget'])} {'ok' if case['met'] else 'MISS'}"
+    if (contestant.get("busy") or 1) < 0.9:
+        return f"busy for {contestant['busy']:.0%} of the time"
     return ""
 
 

@@ -36,6 +36,12 @@ void bench_cpu_each(double ns)
         current->cpu_each = ns;
 }
 
+void bench_busy(double part)
+{
+    if (current)
+        current->busy = part;
+}
+
 /* The last one counts: programs may have to be built before they are run. */
 void bench_used(double cpu_seconds, double peak_memory)
 {
@@ -61,7 +67,7 @@ ouro_ns bench_round_time(ouro_ns wish)
     return share && share < wish ? share : wish;
 }
 
-static const struct sample nothing = {NAN, NAN, NAN, NAN, NAN, {NAN, NAN, NAN, NAN}};
+static const struct sample nothing = {NAN, NAN, NAN, NAN, NAN, NAN, {NAN, NAN, NAN, NAN}};
 
 /* The heap is as empty as before any other round, so that none is charged with what others left. */
 static void take_sample(const struct contestant *who, struct sample *ret)

@@ -37,6 +37,7 @@ struct sample {
     double cpu;    /* seconds of processor time */
     double memory; /* resident bytes at the peak */
     double cpu_each;
+    double busy;
     double latency[4];
 };
 

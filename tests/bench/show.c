@@ -131,6 +131,9 @@ static void print_row(const struct view *v, size_t who)
         snprintf(last, sizeof last, "budget %s %s", digits(m->c->budget), met ? "ok" : "MISS");
     else if (why)
         snprintf(last, sizeof last, "missing: %s", why);
+    else if (median_of(m, who, offsetof(struct sample, busy)) < 0.9)
+        snprintf(last, sizeof last, "busy %s",
+                 digits(median_of(m, who, offsetof(struct sample, busy))));
     printf(ROW,
            who == 0   ? v->name
            : who == 1 ? v->unit
@@ -208,8 +211,10 @@ static void json_contestant(FILE *out, const struct view *v, size_t who)
     number(out, "seconds", median_of(m, who, offsetof(struct sample, seconds)));
     number(out, "cpu_seconds", median_of(m, who, offsetof(struct sample, cpu)));
     number(out, "peak_memory", median_of(m, who, offsetof(struct sample, memory)));
-    if (v->is_first)
+    if (v->is_first) {
+        number(out, "busy", median_of(m, who, offsetof(struct sample, busy)));
         latencies(out, m, who);
+    }
     fputs("}", out);
 }
 
