@@ -74,6 +74,9 @@ def describe(document):
     return lines
 
 
+QUIET = 0.5  # load average up to which a machine is said to be quiet
+
+
 def summary(document):
     lines = []
     counts = {word: len(rivals(document, word)) for word in ("ahead", "even", "behind")}
@@ -84,6 +87,9 @@ def summary(document):
               f"{c['unit']})" for c in over_budget(document)]
     if misses:
         lines.append("over budget: " + ", ".join(misses))
+    if document["load_average"] > QUIET:
+        lines.append("the machine was not quiet when the run began: medians are not to go by, and "
+                     "ratios with care")
     if document["failed"]:
         lines.append("broke off: " + " ".join(document["failed"]))
     return lines

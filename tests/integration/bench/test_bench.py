@@ -104,6 +104,13 @@ class Recorded(unittest.TestCase):
         self.line_of(done, "ahead in 2 comparisons, even in 1, behind in 1")
         self.line_of(done, "over budget: size.future (200 of 128 B)")
         self.line_of(done, "missing: Go (golang-go)")
+        self.assertNotIn("not quiet", done.stdout)
+
+    def test_a_machine_that_was_busy_is_told_of(self):
+        with open(RECORDED, encoding="utf-8") as file:
+            document = json.load(file)
+        document["load_average"] = 2.5
+        self.line_of(bench("--from", self.path("busy.json", json.dumps(document))), "not quiet")
 
     def test_the_page_is_whole_and_needs_nothing_from_elsewhere(self):
         done = bench("--from", RECORDED, "--plot", self.path("page.html"))
