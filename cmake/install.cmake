@@ -33,6 +33,7 @@ if(OURO_HTTP)
     install_library(ouro_http http-)
 endif()
 install(TARGETS ouro-doctor RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(FILES docs/ouro-doctor.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 
 configure_package_config_file(cmake/ouro-config.cmake.in ouro-config.cmake
     INSTALL_DESTINATION ${config_dir}

@@ -59,9 +59,13 @@ static void explain_refusal(struct text *t, const struct ouro__machine *m, int r
         add(t, "kernel.io_uring_disabled is 2, which refuses it to everybody. Set it to 0"
                " (sysctl -w kernel.io_uring_disabled=0).");
     } else if (m->uring_disabled == 1) {
-        add(t, "kernel.io_uring_disabled is 1, which leaves it to members of the group in"
-               " kernel.io_uring_group and to CAP_SYS_ADMIN. Join that group, or set it to 0"
-               " (sysctl -w kernel.io_uring_disabled=0).");
+        add(t, "kernel.io_uring_disabled is 1, which leaves it to CAP_SYS_ADMIN and to members of"
+               " the group in kernel.io_uring_group, ");
+        if (m->uring_group >= 0)
+            add(t, "which is %lld. Join that group", m->uring_group);
+        else
+            add(t, "which is none. Set that to one of yours (sysctl -w kernel.io_uring_group=GID)");
+        add(t, ", or the switch to 0 (sysctl -w kernel.io_uring_disabled=0).");
     } else if (m->seccomp > 0) {
         add(t, "a seccomp filter is in force, as in most containers.");
         add_seccomp(t);
@@ -86,16 +90,21 @@ static void explain_absence(struct text *t, const struct ouro__machine *m)
     }
 }
 
+/* Rings counted as locked memory before Linux 5.12, and on 6.18 do again (measured) unless one has
+ * CAP_IPC_LOCK: those of all programs of a user, and each a while longer than it lives. */
 static void explain_memory(struct text *t, const struct ouro__machine *m)
 {
-    add(t,
-        "There is no memory for a ring, not even for a small one: the machine or the memory limit"
-        " of the control group is exhausted.");
+    add(t, "There is no memory for a ring, not even for a small one.");
     if (m->memlock != OURO__UNLIMITED)
         add(t,
-            " Before Linux 5.12 rings also count against the limit on locked memory (ulimit -l),"
-            " here %llu KiB; this is Linux %s.",
-            (unsigned long long)m->memlock / 1024, m->release);
+            " Linux before 5.12, and 6.18 again, counts the rings of a user as locked memory, of"
+            " which %llu KiB are allowed: raise that (ulimit -l; of a service LimitMEMLOCK=64M; of "
+            "a"
+            " container --ulimit memlock=67108864). Or else",
+            (unsigned long long)m->memlock / 1024);
+    else
+        add(t, " Most likely");
+    add(t, " the memory of the machine or of the control group is exhausted.");
 }
 
 static void explain_age(struct text *t, const struct ouro__machine *m)
@@ -139,6 +148,10 @@ size_t ouro__ring_explain_on(const struct ouro__machine *m, int rc, char *buf, s
 size_t ouro__ring_explain(int rc, char *buf, size_t size)
 {
     struct ouro__machine m;
-    ouro__machine_look(&m);
-    return ouro__ring_explain_on(&m, rc, buf, size);
+    ouro__machine_look(&m, "");
+    size_t length = ouro__ring_explain_on(&m, rc, buf, size);
+    struct text t = {buf, size, length};
+    if (rc < 0)
+        add(&t, " See ouro-doctor(1).");
+    return t.length;
 }

@@ -10,7 +10,6 @@
 #include "machine.h"
 
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +17,14 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-/* As much of a file as fits, terminated; false when there is none. */
-static bool read_file(const char *path, char *buf, size_t size)
+/* Not PATH_MAX: this may be the stack of a task. */
+#define PATH_SIZE 512
+
+bool ouro__machine_read(const char *root, const char *path, char *buf, size_t size)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char whole[PATH_SIZE];
+    snprintf(whole, sizeof whole, "%s%s", root, path);
+    int fd = open(whole, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
     ssize_t n = read(fd, buf, size - 1);
@@ -30,17 +33,17 @@ static bool read_file(const char *path, char *buf, size_t size)
     return n > 0;
 }
 
-static long long read_number(const char *path, long long otherwise)
+long long ouro__machine_number(const char *root, const char *path, long long otherwise)
 {
     char text[32];
-    return read_file(path, text, sizeof text) ? strtoll(text, NULL, 10) : otherwise;
+    return ouro__machine_read(root, path, text, sizeof text) ? strtoll(text, NULL, 10) : otherwise;
 }
 
-static int read_seccomp(void)
+static int read_seccomp(const char *root)
 {
     static const char key[] = "\nSeccomp:";
     char status[4096];
-    if (!read_file("/proc/self/status", status, sizeof status))
+    if (!ouro__machine_read(root, "/proc/self/status", status, sizeof status))
         return OURO__UNKNOWN;
     const char *line = strstr(status, key);
     return line ? (int)strtol(line + sizeof key - 1, NULL, 10) : OURO__UNKNOWN;
@@ -52,7 +55,7 @@ static uint64_t soft_limit(int rc, const struct rlimit *limit)
     return rc < 0 || limit->rlim_cur == RLIM_INFINITY ? OURO__UNLIMITED : limit->rlim_cur;
 }
 
-void ouro__machine_look(struct ouro__machine *ret)
+void ouro__machine_look(struct ouro__machine *ret, const char *root)
 {
     memset(ret, 0, sizeof *ret);
     struct utsname name;
@@ -60,10 +63,12 @@ void ouro__machine_look(struct ouro__machine *ret)
         snprintf(ret->release, sizeof ret->release, "%s", name.release);
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     ret->processors = processors > 0 ? (unsigned)processors : 1;
-    ret->uring_disabled = (int)read_number("/proc/sys/kernel/io_uring_disabled", OURO__UNKNOWN);
-    ret->seccomp = read_seccomp();
+    ret->uring_disabled = (int)ouro__machine_number(root, "/proc/sys/kernel/io_uring_disabled",
+                                                    OURO__UNKNOWN);
+    ret->uring_group = ouro__machine_number(root, "/proc/sys/kernel/io_uring_group", -1);
+    ret->seccomp = read_seccomp(root);
     struct rlimit limit;
     ret->memlock = soft_limit(getrlimit(RLIMIT_MEMLOCK, &limit), &limit);
     ret->descriptors = soft_limit(getrlimit(RLIMIT_NOFILE, &limit), &limit);
-    ret->memory_maps = (uint64_t)read_number("/proc/sys/vm/max_map_count", 0);
+    ret->memory_maps = (uint64_t)ouro__machine_number(root, "/proc/sys/vm/max_map_count", 0);
 }

@@ -8,22 +8,28 @@
 
 #include "setup.h"
 
-#define OURO__FEATURES 15
+#define OURO__FEATURES 18
+#define OURO__USED_OPS 29
 
 struct ouro__trial; /* two rings to try things on */
 
-/* Something worth knowing that not every kernel from 6.1 on has, or not for everybody. It is found
- * by a bit the kernel sets, an operation it lists, or by trying. */
+/* Something that not every kernel from 6.1 on has, or not for everybody. It is found by a bit the
+ * kernel sets, an operation it lists, or by trying. */
 struct ouro__feature {
     const char *name;
     const char *since; /* the first kernel */
     const char *what;
-    unsigned feat; /* IORING_FEAT_*, or 0 */
-    unsigned op;   /* or 0 */
+    const char *without; /* what ouro does without; NULL: it does not use it, programs may */
+    bool cosmetic;       /* without it nothing is slower or smaller */
+    unsigned feat;       /* IORING_FEAT_*, or 0 */
+    unsigned op;         /* or 0 */
     bool (*try_it)(struct ouro__trial *t);
 };
 
 extern const struct ouro__feature ouro__features[OURO__FEATURES];
+
+/* The operations that ouro submits. */
+extern const unsigned char ouro__used_ops[OURO__USED_OPS];
 
 struct ouro__probe {
     struct ouro__ring_report ring;

@@ -8,8 +8,10 @@
 #include "run_int.h"
 
 #include <signal.h>
+#include <stdio.h>
 
 #define MAIN_STACK ((size_t)256 << 10)
+#define WHY_MAX    1024
 
 ouro_future *ouro__main_spawn(ouro_task_fn *fn, void *arg, const ouro_run_options *opts)
 {
@@ -69,6 +71,17 @@ static int64_t run_main(ouro_loop *loop, ouro_future *main, const ouro_run_optio
     return rc;
 }
 
+int ouro__main_loop_new(const ouro_loop_options *opts, ouro_loop **ret_loop)
+{
+    char why[WHY_MAX];
+    int rc = ouro_loop_new(opts, ret_loop);
+    if (rc < 0) {
+        ouro_explain(rc, why, sizeof(why));
+        fprintf(stderr, "ouro: no loop can be made. %s\n", why);
+    }
+    return rc;
+}
+
 int64_t ouro_run(ouro_task_fn *main, void *arg, const ouro_run_options *opts)
 {
     static const ouro_run_options defaults;
@@ -77,7 +90,7 @@ int64_t ouro_run(ouro_task_fn *main, void *arg, const ouro_run_options *opts)
     if (!main)
         return -EINVAL;
     ouro_loop *loop;
-    int rc = ouro_loop_new(&opts->loop, &loop);
+    int rc = ouro__main_loop_new(&opts->loop, &loop);
     if (rc < 0)
         return rc;
     ouro__print_on_signal(loop);

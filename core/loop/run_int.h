@@ -10,6 +10,10 @@
 
 #define OURO__DEFAULT_GRACE OURO_SEC(10)
 
+/* A loop for the calling thread, as ouro_loop_new(). When there is none, say why on standard error: a
+ * program that is one call would end without a word. */
+int ouro__main_loop_new(const ouro_loop_options *opts, ouro_loop **ret_loop);
+
 /* The main task as a future, or why there is none. */
 ouro_future *ouro__main_spawn(ouro_task_fn *fn, void *arg, const ouro_run_options *opts);
 

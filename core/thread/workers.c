@@ -279,7 +279,7 @@ int64_t ouro_run_workers(int n, ouro_task_fn *main, void *arg, const ouro_run_op
     if (n < 1 || n > MAX_WORKERS || !main)
         return -EINVAL;
     ouro_loop *loop;
-    int rc = ouro_loop_new(opts ? &opts->loop : NULL, &loop);
+    int rc = ouro__main_loop_new(opts ? &opts->loop : NULL, &loop);
     if (rc < 0)
         return rc;
     struct team *team = team_new(n, main, arg, opts);

@@ -18,13 +18,14 @@ static=
 flags=$(pkg-config $static --cflags --libs 'ouro >= 0.1')
 echo "pkg-config says: $flags"
 
+warnings='-Wall -Wextra -Wpedantic -Werror'
 rm -rf "$build"
 mkdir -p "$build"
 # What pkg-config says is words.
 # shellcheck disable=SC2086
-"$CC" -std=c99 -o "$build/consumer_c" "$here/consumer/consumer.c" $flags
+"$CC" -std=c99 $warnings -o "$build/consumer_c" "$here/consumer/consumer.c" $flags
 # shellcheck disable=SC2086
-"$CXX" -std=c++17 -o "$build/consumer_cxx" "$here/consumer/consumer.cpp" $flags
+"$CXX" -std=c++17 $warnings -o "$build/consumer_cxx" "$here/consumer/consumer.cpp" $flags
 programs='consumer_c consumer_cxx'
 for adapter in pg http; do
     wanted=$WITH_PG
@@ -33,7 +34,7 @@ for adapter in pg http; do
     flags=$(pkg-config $static --cflags --libs "ouro_$adapter >= 0.1")
     echo "for ouro_$adapter: $flags"
     # shellcheck disable=SC2086
-    "$CC" -std=c99 -o "$build/consumer_$adapter" "$here/consumer/consumer_$adapter.c" $flags
+    "$CC" -std=c99 $warnings -o "$build/consumer_$adapter" "$here/consumer/consumer_$adapter.c" $flags
     programs="$programs consumer_$adapter"
 done
 for program in $programs; do

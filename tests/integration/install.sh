@@ -37,21 +37,32 @@ bare)
     PKG_CONFIG_LIBDIR=$only
     export PKG_CONFIG_LIBDIR
     unset PKG_CONFIG_PATH
-    refuses() { # WITH WITHOUT PACKAGE...
+    # Say what is missing, and how to do without: refuses "ARGUMENT..." WORD...
+    refuses() {
+        arguments=$1
+        shift
         rm -f "$build/CMakeCache.txt"
-        if configure "-D$1=ON" "-D$2=OFF" >"$package/bare.said" 2>&1; then
-            echo "configured with $1 without its libraries, and without a word" >&2
+        # The arguments are words.
+        # shellcheck disable=SC2086
+        if configure $arguments >"$package/bare.said" 2>&1; then
+            echo "configured with $arguments without its libraries, and without a word" >&2
             exit 1
         fi
         cat "$package/bare.said"
-        grep -qe "-D$1=OFF" "$package/bare.said"
-        shift 2
-        for name in "$@"; do
-            grep -q "$name" "$package/bare.said"
+        for word in "$@"; do
+            grep -qe "$word" "$package/bare.said" || {
+                echo "it should have said: $word" >&2
+                exit 1
+            }
         done
     }
-    refuses OURO_PG OURO_HTTP libpq-dev
-    refuses OURO_HTTP OURO_PG libcurl4-openssl-dev libjansson-dev
+    refuses '-DOURO_PG=ON -DOURO_HTTP=OFF' -DOURO_PG=OFF libpq-dev
+    refuses '-DOURO_PG=OFF -DOURO_HTTP=ON' -DOURO_HTTP=OFF libcurl4-openssl-dev libjansson-dev
+    refuses '-DOURO_PG=OFF -DOURO_HTTP=OFF -DOURO_TESTS=ON' -DOURO_TESTS=OFF libcriterion-dev
+    mkdir -p "$package/nothing"
+    PKG_CONFIG_LIBDIR=$package/nothing
+    refuses '-DOURO_PG=OFF -DOURO_HTTP=OFF' liburing-dev
+    PKG_CONFIG_LIBDIR=$only
     rm -f "$build/CMakeCache.txt"
     configure -DOURO_PG=OFF -DOURO_HTTP=OFF
     "$CMAKE" --build "$build"

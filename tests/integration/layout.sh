@@ -31,6 +31,7 @@ has() { # FOLDER
 
 {
     echo bin/ouro-doctor
+    echo share/man/man1/ouro-doctor.1
     (cd "$source" && for folder in core adapters adapters/*; do
         ! has "$folder" || find "$folder/include" -name '*.h'
     done) | sed 's|.*/include/|include/|'
@@ -78,4 +79,5 @@ if [ "$kind" = static ]; then
         fi
     done
 fi
-"$prefix/bin/ouro-doctor"
+# 1: it works, but a newer kernel has more.
+"$prefix/bin/ouro-doctor" || [ $? -eq 1 ]

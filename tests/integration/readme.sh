@@ -18,7 +18,7 @@ program() { # NUMBER NAME LIBRARY
         inside && count == number' "$readme" | sed 's/":[78]000"/"127.0.0.1:0"/' >"$build/$2.c"
     # What pkg-config says is words.
     # shellcheck disable=SC2046
-    "$CC" -std=c11 -o "$build/$2" "$build/$2.c" $(pkg-config --static --cflags --libs "$3")
+    "$CC" -std=c11 -Wall -Wextra -Wpedantic -Werror -o "$build/$2" "$build/$2.c" $(pkg-config --static --cflags --libs "$3")
 }
 
 rm -rf "$build"

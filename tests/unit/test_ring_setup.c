@@ -375,7 +375,7 @@ Test(ring_setup, refused_enter_from_the_first_leaves_nothing)
 Test(ring_setup, machine_is_seen_as_it_is)
 {
     struct ouro__machine m;
-    ouro__machine_look(&m);
+    ouro__machine_look(&m, "");
     struct utsname name;
     uname(&name);
     cr_assert_str_eq(m.release, name.release);
@@ -383,7 +383,7 @@ Test(ring_setup, machine_is_seen_as_it_is)
     cr_assert_eq(m.descriptors, (uint64_t)sysconf(_SC_OPEN_MAX));
     cr_assert_gt(m.memory_maps, 0);
     refuse(SYS_io_uring_setup, EPERM, 0);
-    ouro__machine_look(&m);
+    ouro__machine_look(&m, "");
     cr_assert_eq(m.seccomp, 2);
 }
 
@@ -392,6 +392,7 @@ Test(ring_setup, machine_is_seen_as_it_is)
 static const struct ouro__machine plain = {
     .release = "6.8.0-test",
     .uring_disabled = 0,
+    .uring_group = -1,
     .seccomp = 0,
     .processors = 4,
     .memlock = 65536,
@@ -418,8 +419,11 @@ Test(explain, refusal_names_the_sysctl_and_what_its_value_means)
     m.uring_disabled = 1;
     explain(&m, -EPERM);
     assert_says("kernel.io_uring_disabled is 1");
-    assert_says("io_uring_group");
+    assert_says("kernel.io_uring_group=GID");
     assert_says("CAP_SYS_ADMIN");
+    m.uring_group = 1234;
+    explain(&m, -EPERM);
+    assert_says("io_uring_group, which is 1234");
 }
 
 Test(explain, refusal_names_seccomp_or_else_a_security_module)
@@ -452,10 +456,12 @@ Test(explain, memory_tells_the_limit_and_when_it_matters)
     explain(&plain, -ENOMEM);
     assert_says("64 KiB");
     assert_says("5.12");
+    assert_says("ulimit -l");
     struct ouro__machine m = plain;
     m.memlock = OURO__UNLIMITED;
     explain(&m, -ENOMEM);
     assert_silent("5.12");
+    assert_says("control group");
 }
 
 Test(explain, age_names_release_and_floor)

@@ -112,7 +112,7 @@ int ouro_sqlstate(int64_t rc, char ret_text[6]);
  *
  * @param rc   What ouro_loop_new() or ouro_run() returned.
  * @param buf  Receives the text, always terminated when @p size > 0. Yours.
- * @param size Capacity of @p buf in bytes; 256 is plenty.
+ * @param size Capacity of @p buf in bytes; 512 is plenty.
  * @return Length of the whole text in bytes, like snprintf(3).   @thread Any.
  */
 size_t ouro_explain(int64_t rc, char *buf, size_t size);

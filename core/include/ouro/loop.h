@@ -89,7 +89,8 @@ OURO_BEGIN_DECLS
  * When main returns, everything still running is cancelled and has opts->grace to end. The first
  * SIGINT cancels the main task; the second kills the process as if it had no handler. SIGINT is
  * taken over only where its disposition is the default and no other ouro_run() has it, and is given
- * back at the end.
+ * back at the end. If no loop can be made, the reason is also written to standard error, as
+ * ouro_explain() has it; who wants it elsewhere makes the loop by ouro_loop_new().
  *
  * @param main  The body of the main task.
  * @param arg   Passed to @p main. Yours.

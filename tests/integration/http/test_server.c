@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "server_test.h"
 
+#include "descriptors.h"
+
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -450,11 +452,7 @@ KernelTest(server, holds_a_thousand_idle_connections_and_ends_them_at_once)
 {
     enum { MANY = 1000 };
     static ouro_stream *s[MANY];
-    struct rlimit limit;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < 2 * MANY + 100)
+    if (!may_open(2 * MANY + 100))
         cr_skip_test("no descriptors for %d connections", MANY);
     site_new(NULL);
     site_route("GET", "/", hello);

@@ -4,6 +4,7 @@
  * relay whose sockets can be made deaf: the kernel drops what comes, and acknowledges nothing.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -39,8 +40,26 @@ static int64_t accepts(void *arg)
     return 0;
 }
 
+/* Some systems leave filters on sockets to the privileged. */
+static int filter(int fd)
+{
+    struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
+    struct sock_fprog all = {1, &drop};
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &all, sizeof all) < 0 ? -errno : 0;
+}
+
+static bool may_filter(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int rc = filter(fd);
+    close(fd);
+    return rc != -EPERM;
+}
+
 static void relay_begin(struct relay *r, const char *more)
 {
+    if (!may_filter())
+        cr_skip_test("sockets may have no filters here, so nothing is lost");
     ouro_address at;
     const char *port = strstr(pg_conninfo(), "port=");
     *r = (struct relay){.n = 0};
@@ -58,12 +77,8 @@ static void relay_begin(struct relay *r, const char *more)
 static void relay_goes_deaf(struct relay *r)
 {
     check_eq(ouro_await(ouro_sleep(OURO_MS(200))), 0);
-    struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
-    struct sock_fprog all = {1, &drop};
     for (int i = 0; i < r->n; i++)
-        check_eq(setsockopt(ouro_stream_fd(r->clients[i]), SOL_SOCKET, SO_ATTACH_FILTER, &all,
-                            sizeof all),
-                 0);
+        check_eq(filter(ouro_stream_fd(r->clients[i])), 0);
 }
 
 static void relay_end(struct relay *r)
