@@ -38,7 +38,7 @@ if [ ! -d "$programs" ]; then
     exit 2
 fi
 
-all='switch task future timer nop post spin memory many sync queue offload cross count echo pg http_parser'
+all='switch task future timer nop post spin memory many sync queue offload cross count echo pg http_parser fetch http aggregate'
 case " $* " in
 *' --list '* | *' --help '*)
     for program in $all; do

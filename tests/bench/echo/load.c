@@ -28,13 +28,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "latency.h"
+
 #define WARM_UP   50000000u /* ns */
 #define RECV_SIZE (256u * 1024)
 #define EVENTS    512
-
-/* Latencies: 32 steps to each power of two, an error of at most 3 %. */
-#define STEP_BITS 5
-#define STEPS     (1u << STEP_BITS)
 
 struct connection {
     int fd;
@@ -56,8 +54,7 @@ static struct {
 
 static char *messages; /* enough of them, one after the other, for any send */
 static char received[RECV_SIZE];
-static uint64_t latencies[64 * STEPS];
-static uint64_t count;
+static struct latencies latencies;
 static int checking = 1;
 
 _Noreturn static void fail(const char *what)
@@ -72,25 +69,6 @@ static uint64_t now(clockid_t clock)
     if (clock_gettime(clock, &t) != 0)
         fail("clock_gettime");
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-/* ---- Latencies ------------------------------------------------------------------------------- */
-
-static void record(uint64_t ns)
-{
-    unsigned shift = ns < STEPS ? 0 : 63u - (unsigned)__builtin_clzll(ns) - STEP_BITS;
-    latencies[shift * STEPS + (ns >> shift)]++;
-}
-
-/* In microseconds. */
-static double quantile(double q)
-{
-    uint64_t left = (uint64_t)((double)count * q);
-    size_t i = 0;
-    while (i + 1 < sizeof latencies / sizeof latencies[0] && latencies[i] <= left)
-        left -= latencies[i++];
-    unsigned shift = i < 2 * STEPS ? 0 : (unsigned)(i / STEPS) - 1;
-    return (double)((i - (size_t)shift * STEPS) << shift) / 1000.0;
 }
 
 /* ---- One connection -------------------------------------------------------------------------- */
@@ -125,10 +103,9 @@ static unsigned take(struct connection *c, size_t n, uint64_t time)
     unsigned whole = (unsigned)(bytes / load.size);
     c->received = bytes % load.size;
     for (unsigned i = 0; i < whole; i++) {
-        record(time - c->sent_at[c->oldest]);
+        latency_add(&latencies, time - c->sent_at[c->oldest]);
         c->oldest = c->oldest + 1 == load.depth ? 0 : c->oldest + 1;
     }
-    count += whole;
     return whole;
 }
 
@@ -225,16 +202,16 @@ static void measure(int epoll)
         fail("the server's clock");
     serve_until(epoll, now(CLOCK_MONOTONIC) + WARM_UP);
     checking = 0;
-    count = 0;
-    memset(latencies, 0, sizeof latencies);
+    memset(&latencies, 0, sizeof latencies);
     uint64_t cpu = now(server_clock), start = now(CLOCK_MONOTONIC);
     serve_until(epoll, start + load.length);
     cpu = now(server_clock) - cpu;
     double seconds = (double)(now(CLOCK_MONOTONIC) - start) / 1e9;
-    if (count == 0)
+    if (latencies.count == 0)
         fail("no message came back");
-    printf("%.0f %.1f %.1f %.1f %.1f\n", (double)count / seconds, quantile(0.5), quantile(0.99),
-           quantile(0.999), (double)cpu / (double)count);
+    printf("%.0f %.1f %.1f %.1f %.1f\n", (double)latencies.count / seconds,
+           latency_quantile(&latencies, 0.5), latency_quantile(&latencies, 0.99),
+           latency_quantile(&latencies, 0.999), (double)cpu / (double)latencies.count);
 }
 
 int main(int argc, char **argv)

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * HTTP servers that say hello: ours beside nginx's `return 200`, Go's net/http, FastAPI and
+ * aiohttp.
+ *
+ * Each has one processor, and wrk another. nginx has one worker, Go on one thread, the Python
+ * servers on uvloop, so that each can use one processor and no more.
+ */
+
+#define _GNU_SOURCE 1
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "web.h"
+
+struct load {
+    const char *name;
+    unsigned connections;
+};
+
+static char config_path[] = "/tmp/ouro-bench-nginx-XXXXXX";
+
+static struct bench_server servers[] = {
+    {.name = "ouro", .file = "server_ouro", .args = {"hello"}, .missing = "ouro: was not built"},
+    {.name = "nginx",
+     .file = "/usr/sbin/nginx",
+     .args = {"-e", "stderr", "-c", config_path},
+     .signal = SIGTERM,
+     .missing = "nginx: nginx-light"},
+    {.name = "go", .file = "server.go", .args = {"hello"}, .missing = "Go: golang-go"},
+    {.name = "fastapi",
+     .file = "server.py",
+     .args = {"fastapi", "hello"},
+     .imports = "uvloop, fastapi, uvicorn, httpx",
+     .missing = "FastAPI: python3-fastapi, python3-uvicorn, python3-uvloop, python3-httpx"},
+    {.name = "aiohttp",
+     .file = "server.py",
+     .args = {"aiohttp", "hello"},
+     .imports = "uvloop, aiohttp",
+     .missing = "aiohttp: python3-aiohttp, python3-uvloop"},
+};
+
+static const struct load loads[] = {{"hello.50", 50}, {"hello.500", 500}};
+
+static const char *case_name(size_t which)
+{
+    return loads[which].name;
+}
+
+/* ---- nginx ----------------------------------------------------------------------------------- */
+
+static void remove_config(void)
+{
+    unlink(config_path);
+}
+
+static const char config[] =
+    "%s daemon off; worker_processes 1; pid /dev/null; error_log stderr crit;\n"
+    "events { worker_connections 2048; }\n"
+    "http { access_log off; keepalive_requests 1000000000; default_type text/plain;\n"
+    "client_body_temp_path /tmp; proxy_temp_path /tmp; fastcgi_temp_path /tmp;\n"
+    "uwsgi_temp_path /tmp; scgi_temp_path /tmp;\n"
+    "server { listen 127.0.0.1:%d; location / { return 200 \"hello world\\n\"; } } }\n";
+
+/* It takes a listening socket that it was given, if its place is in the configuration, and if it
+ * has a worker (1.22 crashes else). */
+static void configure(const struct bench_server *s)
+{
+    if (strcmp(s->name, "nginx") != 0)
+        return;
+    int fd = mkstemp(config_path);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+    if (!f)
+        bench_fail("%s: %s", config_path, strerror(errno));
+    atexit(remove_config);
+    fprintf(f, config, getuid() == 0 ? "user root;" : "", s->port);
+    fclose(f);
+    setenv("NGINX", "3;", 1);
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+static void measure(struct bench_server *s, size_t which, double *ret_figures)
+{
+    if (!web_has_wrk())
+        return;
+    if (!s->pid) {
+        web_start(s, bench_race_cpu(), configure);
+        web_wrk(s, "/", loads[which].connections, ret_figures); /* warms it up */
+    }
+    web_wrk(s, "/", loads[which].connections, ret_figures);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct bench_race race = {
+        .name = "http",
+        .programs = BENCH_HTTP_PROGRAMS,
+        .sources = BENCH_HTTP_SOURCES,
+        .help = "A case is hello.CONNECTIONS. wrk measures whole seconds.",
+        .ms = 1000,
+        .servers = servers,
+        .server_count = BENCH_COUNT(servers),
+        .columns = web_columns,
+        .column_count = WEB_FIGURES,
+        .case_name = case_name,
+        .case_count = BENCH_COUNT(loads),
+        .measure = measure,
+    };
+    return bench_race_main(argc, argv, &race);
+}
