@@ -45,7 +45,17 @@ static struct bench_server servers[] = {
      .args = {"fastapi", "aggregate", urls[0], urls[1]},
      .imports = "uvloop, fastapi, uvicorn, httpx",
      .missing = PYTHON},
+    {.name = "upstream",
+     .file = "server_ouro",
+     .args = {"upstream"},
+     .missing = "ouro: was not built"},
+    {.name = "upstream2",
+     .file = "server_ouro",
+     .args = {"upstream"},
+     .missing = "ouro: was not built"},
 };
+
+enum { OURO = 0, UPSTREAM = BENCH_COUNT(servers) - 2 };
 
 static const struct load loads[] = {
     {"saturated.50", AT_ONCE, 50},
@@ -62,36 +72,42 @@ static const char *case_name(size_t which)
 
 static void start_upstreams(void)
 {
-    static struct bench_server upstreams[2] = {
-        {.name = "upstream", .file = "server_ouro", .args = {"upstream"}, .missing = "upstream"},
-        {.name = "upstream", .file = "server_ouro", .args = {"upstream"}, .missing = "upstream"},
-    };
-    for (int i = 0; i < 2 && !upstreams[i].pid; i++) {
-        if (!bench_server_find(&upstreams[i], BENCH_HTTP_PROGRAMS, BENCH_HTTP_SOURCES))
-            bench_fail("the upstream was not built");
-        web_start(&upstreams[i], bench_other_cpu(), NULL);
-        snprintf(urls[i], sizeof urls[i], "http://127.0.0.1:%d", upstreams[i].port);
+    for (int i = 0; i < 2; i++) {
+        struct bench_server *s = &servers[UPSTREAM + i];
+        web_start(s, bench_other_cpu(), NULL);
+        snprintf(urls[i], sizeof urls[i], "http://127.0.0.1:%d", s->port);
     }
+}
+
+static void start(struct bench_server *s, double *ret_rate)
+{
+    double figures[BENCH_FIGURES];
+    if (s->pid)
+        return;
+    web_start(s, bench_race_cpu(), NULL);
+    web_wrk(s, AT_ONCE, 50, figures); /* warms it up */
+    *ret_rate = figures[BENCH_RATE];
 }
 
 static void measure(struct bench_server *s, size_t which, double *ret_figures)
 {
     const struct load *l = &loads[which];
-    double *rate = &rates[s - servers], figures[BENCH_FIGURES];
+    size_t i = (size_t)(s - servers);
     if (!web_has_wrk())
         return;
     start_upstreams();
-    if (!s->pid) {
-        web_start(s, bench_race_cpu(), NULL);
-        web_wrk(s, AT_ONCE, 50, figures); /* warms it up */
-        *rate = figures[BENCH_RATE];
+    if (i >= UPSTREAM) {
+        if (i == UPSTREAM && !l->connections && rates[OURO] > 0)
+            web_rate(s, "/10", rates[OURO] / 2, ret_figures);
+        return;
     }
+    start(s, &rates[i]);
     if (l->connections)
         web_wrk(s, l->path, l->connections, ret_figures);
     else
-        web_rate(s, l->path, *rate / 2, ret_figures);
+        web_rate(s, l->path, rates[i] / 2, ret_figures);
     if (l->connections == 50)
-        *rate = ret_figures[BENCH_RATE];
+        rates[i] = ret_figures[BENCH_RATE];
 }
 
 int main(int argc, char **argv)
@@ -100,7 +116,8 @@ int main(int argc, char **argv)
         .title = "An endpoint that asks two upstreams at once",
         .name = "aggregate",
         .unit = "requests/s",
-        .note = "saturated: connections; half: evenly, at half of what the same server has reached",
+        .note = "saturated: connections; half: evenly, at half of what the same server has "
+                "reached; upstream: what it takes itself",
         .programs = BENCH_HTTP_PROGRAMS,
         .sources = BENCH_HTTP_SOURCES,
         .ms = 2000,

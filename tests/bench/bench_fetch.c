@@ -2,13 +2,14 @@
 
 /*
  * HTTP: what a GET costs through the client and coroutines, beside libcurl driven by hand in an
- * epoll loop.
+ * epoll loop, Go's net/http, aiohttp and httpx.
  *
  * The program and its rival run on one processor, nginx, which answers by itself, on another. Each
  * case is measured twice: by the clock, and by the processor time that the client takes, since the
  * server is part of the former. Requests are made by as many tasks, or handles, as are in flight;
  * both read the answer's body into memory of their own. The rival sets a handle up once, and does
- * no more for each request than to add it again.
+ * no more for each request than to add it again. Clients in other languages are programs of their
+ * own; httpx, being slow, makes fewer requests.
  */
 
 #define _GNU_SOURCE 1
@@ -23,8 +24,8 @@
 
 #include <ouro/http_client.h>
 
-#include "bench.h"
 #include "nginx.h"
+#include "peers.h"
 
 #define REQUESTS   20000u
 #define WARM       2000u
@@ -241,6 +242,47 @@ static double bare_gets(const void *arg)
     return figure;
 }
 
+/* ---- Other languages ------------------------------------------------------------------------- */
+
+static double peer_gets(const struct job *job, const char *which, unsigned requests,
+                        const char *missing)
+{
+    char flight[16], number[16];
+    struct bench_peer peer = {.source = "fetch.py", .missing = missing};
+    const char **word = peer.args;
+    if (!server())
+        return bench_skip("nginx is not installed: package nginx-light");
+    snprintf(flight, sizeof flight, "%u", job->flight);
+    snprintf(number, sizeof number, "%u", requests);
+    if (which)
+        *word++ = which;
+    else
+        peer.source = "fetch.go";
+    *word++ = server();
+    *word++ = flight;
+    *word++ = number;
+    *word++ = job->what == BY_CLOCK ? "clock" : "cpu";
+    return bench_peer(&peer);
+}
+
+static double go_gets(const void *arg)
+{
+    const struct job *job = arg;
+    return peer_gets(job, NULL, job->requests, "Go's client: golang-go");
+}
+
+static double aiohttp_gets(const void *arg)
+{
+    const struct job *job = arg;
+    return peer_gets(job, "aiohttp", job->requests / 4, "aiohttp: python3-aiohttp, python3-uvloop");
+}
+
+static double httpx_gets(const void *arg)
+{
+    const struct job *job = arg;
+    return peer_gets(job, "httpx", job->requests / 40, "httpx: python3-httpx, python3-uvloop");
+}
+
 /* ---------------------------------------------------------------------------------------------- */
 
 static const struct job one_clock = {BY_CLOCK, 1, REQUESTS / 10, 0};
@@ -248,18 +290,25 @@ static const struct job one_cpu = {BY_CPU, 1, REQUESTS / 10, 0};
 static const struct job many_clock = {BY_CLOCK, 100, REQUESTS, 0};
 static const struct job many_cpu = {BY_CPU, 100, REQUESTS, 0};
 
-#define CASE(label, which)                                                             \
-    {                                                                                  \
-        .name = (label), .unit = "ns", .ouro = ouro_gets,                              \
-        .rival_name = "libcurl in an epoll loop", .rival = bare_gets, .arg = &(which), \
-        .package = "nginx-light"                                                       \
+/* Goals are ratios, and so cannot be budgets. */
+#define CASE(label, peer_name, peer, which, goal)                                    \
+    {                                                                                \
+        .name = (label), .unit = "ns", .ouro = ouro_gets, .rival_name = (peer_name), \
+        .rival = (peer), .arg = &(which), .package = "nginx-light", .note = (goal)   \
     }
+#define BARE "libcurl in an epoll loop"
 
 static const struct bench_case cases[] = {
-    CASE("fetch.one.time", one_clock),
-    CASE("fetch.one.cpu", one_cpu),
-    CASE("fetch.many.time", many_clock),
-    CASE("fetch.many.cpu", many_cpu),
+    CASE("fetch.one.time", BARE, bare_gets, one_clock, NULL),
+    CASE("fetch.one.cpu", BARE, bare_gets, one_cpu, NULL),
+    CASE("fetch.many.time", BARE, bare_gets, many_clock, "goal: at most 1.05 of the rival"),
+    CASE("fetch.many.cpu", BARE, bare_gets, many_cpu, NULL),
+    CASE("fetch.many.go.time", "Go net/http", go_gets, many_clock, "goal: less than the rival"),
+    CASE("fetch.many.go.cpu", "Go net/http", go_gets, many_cpu, NULL),
+    CASE("fetch.many.aiohttp.time", "aiohttp, uvloop", aiohttp_gets, many_clock, NULL),
+    CASE("fetch.many.aiohttp.cpu", "aiohttp, uvloop", aiohttp_gets, many_cpu, NULL),
+    CASE("fetch.many.httpx.time", "httpx, uvloop", httpx_gets, many_clock, NULL),
+    CASE("fetch.many.httpx.cpu", "httpx, uvloop", httpx_gets, many_cpu, NULL),
 };
 
 int main(int argc, char **argv)

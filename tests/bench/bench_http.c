@@ -24,14 +24,13 @@ struct load {
     unsigned connections;
 };
 
-static char config_path[] = "/tmp/ouro-bench-nginx-XXXXXX";
-static char pid_path[sizeof config_path + sizeof ".pid"];
+static char folder[] = "/tmp/ouro-bench-nginx-XXXXXX"; /* of nginx */
 
 static struct bench_server servers[] = {
     {.name = "ouro", .file = "server_ouro", .args = {"hello"}, .missing = "ouro: was not built"},
     {.name = "nginx",
      .file = "/usr/sbin/nginx",
-     .args = {"-e", "stderr", "-c", config_path},
+     .args = {"-e", "stderr", "-p", folder, "-c", "nginx.conf"},
      .signal = SIGTERM,
      .missing = "nginx: nginx-light"},
     {.name = "Go", .file = "server.go", .args = {"hello"}, .missing = "Go: golang-go"},
@@ -56,35 +55,41 @@ static const char *case_name(size_t which)
 
 /* ---- nginx ----------------------------------------------------------------------------------- */
 
-static void remove_config(void)
+static struct bench_server *nginx;
+
+/* It takes its file with the process id away itself. */
+static void end_nginx(void)
 {
-    unlink(config_path);
-    unlink(pid_path);
+    char path[64];
+    bench_server_stop(nginx);
+    snprintf(path, sizeof path, "%s/nginx.conf", folder);
+    unlink(path);
+    rmdir(folder);
 }
 
-/* nginx removes its pid file when it ends, so that must be a file of its own: as root it would remove
- * a device as well. */
 static const char config[] =
-    "%s daemon off; worker_processes 1; pid %s; error_log stderr crit;\n"
+    "%s daemon off; worker_processes 1; pid pid; error_log stderr crit;\n"
     "events { worker_connections 2048; }\n"
     "http { access_log off; keepalive_requests 1000000000; default_type text/plain;\n"
-    "client_body_temp_path /tmp; proxy_temp_path /tmp; fastcgi_temp_path /tmp;\n"
-    "uwsgi_temp_path /tmp; scgi_temp_path /tmp;\n"
+    "client_body_temp_path .; proxy_temp_path .; fastcgi_temp_path .; uwsgi_temp_path .;\n"
+    "scgi_temp_path .;\n"
     "server { listen 127.0.0.1:%d; location / { return 200 \"hello world\\n\"; } } }\n";
 
 /* It takes a listening socket that it was given, if its place is in the configuration, and if it
  * has a worker (1.22 crashes else). */
 static void configure(const struct bench_server *s)
 {
+    char path[64];
+    FILE *f = NULL;
     if (strcmp(s->name, "nginx") != 0)
         return;
-    int fd = mkstemp(config_path);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+    if (mkdtemp(folder)) {
+        snprintf(path, sizeof path, "%s/nginx.conf", folder);
+        f = fopen(path, "we");
+    }
     if (!f)
-        bench_fail("%s: %s", config_path, strerror(errno));
-    atexit(remove_config);
-    snprintf(pid_path, sizeof pid_path, "%s.pid", config_path);
-    fprintf(f, config, getuid() == 0 ? "user root;" : "", pid_path, s->port);
+        bench_fail("%s: %s", folder, strerror(errno));
+    fprintf(f, config, getuid() == 0 ? "user root;" : "", s->port);
     fclose(f);
     setenv("NGINX", "3;", 1);
 }
@@ -97,6 +102,10 @@ static void measure(struct bench_server *s, size_t which, double *ret_figures)
         return;
     if (!s->pid) {
         web_start(s, bench_race_cpu(), configure);
+        if (strcmp(s->name, "nginx") == 0) {
+            nginx = s;
+            atexit(end_nginx);
+        }
         web_wrk(s, "/", loads[which].connections, ret_figures); /* warms it up */
     }
     web_wrk(s, "/", loads[which].connections, ret_figures);

@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ARGS_MAX = 8 };
+enum { ARGS_MAX = 9 };
 
 extern char **environ;
 

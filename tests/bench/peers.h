@@ -23,7 +23,7 @@ enum { BENCH_MISSING = 77, BENCH_NO_PROGRAM = 127 };
 
 struct bench_peer {
     const char *source;  /* in peers/: NAME.go, built once, or NAME.py */
-    const char *args[4]; /* those after the last are NULL */
+    const char *args[5]; /* those after the last are NULL */
     const char *missing; /* what cannot be measured, and the Debian packages it needs */
 };
 

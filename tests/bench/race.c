@@ -3,8 +3,9 @@
 /*
  * Servers under the same load, in turns, as cases of bench_main().
  *
- * A server is looked for when its first round comes; one that is not there is shown as missing. One
- * that has no part in a case leaves its figures as they are, and has none there.
+ * Servers are looked for when the first round comes, since one may need others; one that is not there
+ * is shown as missing. One that has no part in a case leaves its figures as they are, and is not
+ * shown there.
  */
 
 #define _GNU_SOURCE 1
@@ -13,6 +14,8 @@
 
 #include <sched.h>
 #include <stdio.h>
+
+#include "rounds.h"
 
 enum { SERVERS_MAX = BENCH_MORE + 1, CASES_MAX = 32 };
 
@@ -56,14 +59,24 @@ static void measure(const struct start *r, double *ret_figures)
         bench_used((double)(bench_process_cpu(s->pid) - used) / 1e9, bench_process_peak(s->pid));
 }
 
+static void find_all(void)
+{
+    static int done;
+    for (size_t i = 0; !done && i < race->server_count; i++)
+        bench_server_find(&race->servers[i], race->programs, race->sources);
+    done = 1;
+}
+
 static double round_of(const void *arg)
 {
     const struct start *r = arg;
     double figures[BENCH_FIGURES];
     if (bench_other_cpu() < 0)
         return bench_skip("servers and their load: they need a second processor");
-    if (!r->server->path[0] && !bench_server_find(r->server, race->programs, race->sources))
-        return NAN;
+    find_all();
+    if (!r->server->path[0])
+        return bench_skip(r->server->missing);
+    (void)bench_skipped(); /* what others lack */
     for (size_t i = 0; i < BENCH_FIGURES; i++)
         figures[i] = NAN;
     measure(r, figures);

@@ -94,6 +94,13 @@ static int meets_budget(const struct view *v)
     return v->higher ? median >= c->budget : median <= c->budget;
 }
 
+/* Whether a rival takes part at all: it has a figure, or a reason for having none. */
+static int takes_part(const struct measured *m, size_t who)
+{
+    return who == 0 || m->contestants[who].why ||
+           !isnan(median_of(m, who, offsetof(struct sample, figure)));
+}
+
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
 #define ROW "%-24s %-26s %9s %19s %7s %-7s %8s %8s %7s  %s\n"
@@ -230,7 +237,8 @@ static void json_case(FILE *out, const struct view *v)
         fprintf(out, ",\"budget\":%.6g,\"met\":%s", c->budget, met ? "true" : "false");
     fputs(",\"contestants\":[", out);
     for (size_t i = 0; i < v->m->count; i++)
-        json_contestant(out, v, i);
+        if (takes_part(v->m, i))
+            json_contestant(out, v, i);
     fputs("]}\n", out);
     fflush(out);
 }
@@ -240,7 +248,8 @@ static void json_case(FILE *out, const struct view *v)
 static void show(const struct view *v, FILE *json)
 {
     for (size_t i = 0; i < v->m->count; i++)
-        print_row(v, i);
+        if (takes_part(v->m, i))
+            print_row(v, i);
     fflush(stdout);
     if (json)
         json_case(json, v);
