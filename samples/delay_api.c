@@ -186,7 +186,7 @@ static int64_t run(void *arg)
     ouro_listener *l;
     int64_t rc = ouro_listen(o->place, NULL, &l);
     if (rc < 0) {
-        fprintf(stderr, "%s: %s\n", o->place, ouro_strerror(rc));
+        fprintf(stderr, "cannot listen at %s: %s\n", o->place, ouro_strerror(rc));
         return rc;
     }
     rc = ouro_http_server_new(NULL, &server);

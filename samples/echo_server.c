@@ -52,6 +52,7 @@ static void announce(const ouro_address *address, void *arg)
 /* ---- The clients of the self-test ------------------------------------------------------------ */
 
 enum { CLIENTS = 8, BULK = 256 * 1024 };
+#define PATIENCE OURO_SEC(60)
 
 struct client {
     int number;
@@ -111,7 +112,8 @@ static int64_t play_clients(void *where)
         clients[i] = (struct client){i, where};
         f[i] = ouro_spawn(play_client, &clients[i]);
     }
-    int64_t rc = ouro_await(ouro_gather(f, CLIENTS, OURO_GATHER_COLLECT, came));
+    ouro_future *all = ouro_gather(f, CLIENTS, OURO_GATHER_COLLECT, came);
+    int64_t rc = ouro_await(ouro_timeout(all, PATIENCE)); /* the server may have failed to start */
     for (int i = 0; rc == 0 && i < CLIENTS; i++)
         printf("client %d: %s\n", i, came[i].n == 0 ? "heard itself" : ouro_strerror(came[i].n));
     return rc;

@@ -101,7 +101,7 @@ static int64_t run(void *arg)
     snprintf(where, sizeof where, o->selftest ? "127.0.0.1:0" : ":%s", o->port);
     int64_t rc = ouro_listen(where, NULL, &l);
     if (rc < 0) {
-        fprintf(stderr, "%s: %s\n", where, ouro_strerror(rc));
+        fprintf(stderr, "cannot listen at %s: %s\n", where, ouro_strerror(rc));
         return rc;
     }
     rc = ouro_http_server_new(NULL, &server);

@@ -6,8 +6,12 @@
  *     static_server --selftest
  *
  * Ranges, ETags and conditional requests are the library's doing, as is that nobody gets out of the
- * folder. SIGINT lets who is being answered be answered. Each
- * answer is a line on standard output.
+ * folder. Each answer is a line on standard output.
+ *
+ * SIGINT and SIGTERM let who is being answered be answered, for 30 seconds. SIGUSR2 starts the
+ * program anew, as it is on disk by then, with the same arguments: the new process gets the sockets,
+ * and when it is ready this one ends as by SIGTERM. No connection is refused meanwhile. It can also
+ * be started by a socket unit of systemd, as a service of type notify.
  */
 #define _GNU_SOURCE
 #include <ouro/http_server.h>
@@ -15,6 +19,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,35 +33,50 @@ struct options {
     int selftest;
 };
 
+static const char usage[] =
+    "usage: %s [--port P] [--workers N] [FOLDER]\n"
+    "  --port P     listen at this port; default 8080\n"
+    "  --workers N  on so many processors; 0: all; default 1\n"
+    "Signals: SIGINT and SIGTERM end it in good order, SIGUSR2 has a new process take over.\n"
+    "Sockets given by LISTEN_FDS, as systemd does, are served in place of a port.\n";
+
 /* ---- The server ------------------------------------------------------------------------------ */
 
 static int64_t send_file(ouro_http_request *r, void *arg)
 {
+    const struct options *o = arg;
     ouro_http_file_options opts = {.cache_control = "max-age=60"};
-    return ouro_http_reply_file_in(r, arg, ouro_http_param(r, "path"), &opts);
+    return ouro_http_reply_file_in(r, o->folder, ouro_http_param(r, "path"), &opts);
+}
+
+/* Each worker has a server of its own. */
+static int64_t add_routes(ouro_http_server *server, void *o)
+{
+    return ouro_http_route(server, "GET", "/{path...}", send_file, o);
 }
 
 static void log_line(const ouro_http_access *line, void *arg)
 {
-    const struct options *o = arg;
-    if (!o->selftest)
-        ouro_http_log_access(line, NULL);
+    (void)arg;
+    ouro_http_log_access(line, NULL);
 }
 
-static int make_server(const struct options *o, ouro_http_server **ret_server)
+static void announce(const ouro_address *address, void *arg)
 {
-    ouro_http_server_options opts = {
-        .name = "static_server",
-        .on_access = log_line,
-        .arg = (void *)(uintptr_t)o,
-    };
-    int rc = ouro_http_server_new(&opts, ret_server);
-    if (rc < 0)
-        return rc;
-    rc = ouro_http_route(*ret_server, "GET", "/{path...}", send_file, (void *)(uintptr_t)o->folder);
-    if (rc < 0)
-        *ret_server = ouro_http_server_free(*ret_server);
-    return rc;
+    const struct options *o = arg;
+    char where[OURO_ADDRESS_TEXT];
+    ouro_address_print(address, where, sizeof where);
+    fprintf(stderr, "process %d: %s at http://%s/\n", (int)getpid(), o->folder, where);
+}
+
+static void restarted(int64_t result, const char *why, void *arg)
+{
+    (void)arg;
+    if (result > 0)
+        fprintf(stderr, "process %d: process %lld takes over\n", (int)getpid(), (long long)result);
+    else
+        fprintf(stderr, "process %d: no restart: %s (%s)\n", (int)getpid(),
+                why ? why : "it did not work", ouro_strerror(result));
 }
 
 /* ---- The self-test --------------------------------------------------------------------------- */
@@ -113,46 +133,31 @@ static int write_text(const char *path, const char *text)
 
 /* ---- The program ----------------------------------------------------------------------------- */
 
-static int64_t serve(const struct options *o, ouro_listener *l)
+/* Serve on the loop of the caller, just long enough to be asked. */
+static int64_t serve_and_try(void *arg)
 {
-    char where[OURO_ADDRESS_TEXT];
+    ouro_http_server_options opts = {.name = "static_server"};
+    ouro_http_server *server = NULL;
+    ouro_listener *l = NULL;
     ouro_address address;
-    ouro_http_server *server;
-    int64_t rc = ouro_listener_address(l, &address);
+    char where[OURO_ADDRESS_TEXT];
+    int64_t rc = ouro_http_server_new(&opts, &server);
     if (rc == 0)
-        rc = make_server(o, &server);
-    if (rc < 0)
-        return rc;
-    ouro_address_print(&address, where, sizeof where);
-    ouro_future *serving = ouro_http_serve(server, l, NULL);
-    if (o->selftest) {
+        rc = add_routes(server, arg);
+    if (rc == 0)
+        rc = ouro_listen("127.0.0.1:0", NULL, &l);
+    if (rc == 0)
+        rc = ouro_listener_address(l, &address);
+    if (rc == 0) {
+        ouro_address_print(&address, where, sizeof where);
+        ouro_future *serving = ouro_http_serve(server, l, NULL);
         int64_t tried = try_all(where);
         ouro_server_stop(serving, OURO_SEC(1));
         rc = ouro_await(serving);
         rc = tried < 0 ? tried : rc;
-    } else {
-        if (ouro_worker_index() <= 0)
-            fprintf(stderr, "%s at http://%s/\n", o->folder, where);
-        rc = ouro_await(serving);
     }
-    ouro_http_server_free(server);
-    return rc;
-}
-
-static int64_t worker(void *arg)
-{
-    const struct options *o = arg;
-    ouro_listener *l;
-    char where[64];
-    ouro_listener_options opts = {.socket.reuse_port = o->workers != 1};
-    snprintf(where, sizeof where, o->selftest ? "127.0.0.1:0" : ":%s", o->port);
-    int64_t rc = ouro_listen(where, &opts, &l);
-    if (rc < 0) {
-        fprintf(stderr, "%s: %s\n", where, ouro_strerror(rc));
-        return rc;
-    }
-    rc = serve(o, l);
     ouro_listener_free(l);
+    ouro_http_server_free(server);
     return rc;
 }
 
@@ -162,18 +167,34 @@ static int64_t selftest(struct options *o)
     if (!mkdtemp(folder))
         return -errno;
     o->folder = folder;
-    o->workers = 1;
     snprintf(path, sizeof path, "%s/index.html", folder);
     int64_t rc = write_text(path, "<h1>hello</h1>\n");
     snprintf(path, sizeof path, "%s/notes.txt", folder);
     if (rc == 0)
         rc = write_text(path, "the quick brown fox\n");
     if (rc == 0)
-        rc = ouro_run(worker, o, NULL);
+        rc = ouro_run(serve_and_try, o, NULL);
     unlink(path);
     snprintf(path, sizeof path, "%s/index.html", folder);
     unlink(path);
     rmdir(folder);
+    return rc;
+}
+
+static int64_t serve(struct options *o)
+{
+    ouro_http_server_options server = {.name = "static_server", .on_access = log_line};
+    ouro_serve_workers_options opts = {
+        .serve.grace = OURO_SEC(30),
+        .on_listening = announce,
+        .restart_signal = SIGUSR2,
+        .on_restart = restarted,
+    };
+    char where[64];
+    snprintf(where, sizeof where, ":%s", o->port);
+    int64_t rc = ouro_http_serve_workers(o->workers, where, add_routes, o, &server, &opts);
+    if (rc < 0 && rc != -EINTR)
+        fprintf(stderr, "%s: %s\n", where, ouro_strerror(rc));
     return rc;
 }
 
@@ -183,10 +204,11 @@ int main(int argc, char **argv)
         {"port", required_argument, NULL, 'p'},
         {"workers", required_argument, NULL, 'w'},
         {"selftest", no_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},
         {0},
     };
     struct options o = {.port = "8080", .folder = ".", .workers = 1};
-    for (int c; (c = getopt_long(argc, argv, "p:w:s", options, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, "p:w:sh", options, NULL)) != -1;) {
         if (c == 'p') {
             o.port = optarg;
         } else if (c == 'w') {
@@ -194,15 +216,11 @@ int main(int argc, char **argv)
         } else if (c == 's') {
             o.selftest = 1;
         } else {
-            fprintf(stderr, "usage: %s [--port P] [--workers N] [FOLDER]\n", argv[0]);
-            return 2;
+            fprintf(c == 'h' ? stdout : stderr, usage, argv[0]);
+            return c == 'h' ? 0 : 2;
         }
     }
     if (optind < argc)
         o.folder = argv[optind];
-    if (o.selftest)
-        return ouro_exit_code(selftest(&o));
-    if (o.workers == 1)
-        return ouro_exit_code(ouro_run(worker, &o, NULL));
-    return ouro_exit_code(ouro_run_workers(o.workers, worker, &o, NULL));
+    return ouro_exit_code(o.selftest ? selftest(&o) : serve(&o));
 }

@@ -203,16 +203,11 @@ static const struct {
 
 typedef int64_t meanwhile(const char *place);
 
-static int64_t serve_at(ouro_http_server *server, const char *place, meanwhile *then)
+static int64_t serve_at(ouro_http_server *server, ouro_listener *listener, meanwhile *then)
 {
-    ouro_listener *listener;
     ouro_address address;
     char text[OURO_ADDRESS_TEXT];
-    int64_t rc = ouro_listen(place, NULL, &listener);
-    if (rc < 0) {
-        fprintf(stderr, "cannot listen at %s: %s\n", place, ouro_strerror(rc));
-        return rc;
-    }
+    int64_t rc = 0;
     ouro_listener_address(listener, &address);
     ouro_address_print(&address, text, sizeof text);
     fprintf(stderr, "http://%s/users\n", text);
@@ -222,11 +217,10 @@ static int64_t serve_at(ouro_http_server *server, const char *place, meanwhile *
         ouro_server_stop(serving, OURO_SEC(1));
     }
     int64_t ended = ouro_await(serving);
-    ouro_listener_free(listener);
     return rc < 0 ? rc : ended;
 }
 
-static int64_t serve(ouro_pg_pool *pool, const char *place, meanwhile *then)
+static int64_t serve(ouro_pg_pool *pool, ouro_listener *listener, meanwhile *then)
 {
     ouro_http_server *server;
     int64_t rc = ouro_http_server_new(NULL, &server);
@@ -235,7 +229,7 @@ static int64_t serve(ouro_pg_pool *pool, const char *place, meanwhile *then)
     for (size_t i = 0; i < sizeof routes / sizeof *routes && rc == 0; i++)
         rc = ouro_http_route(server, routes[i].method, routes[i].path, routes[i].handler, pool);
     if (rc == 0)
-        rc = serve_at(server, place, then);
+        rc = serve_at(server, listener, then);
     ouro_http_server_free(server);
     return rc;
 }
@@ -257,7 +251,7 @@ static int64_t prepare(ouro_pg_pool *pool, int afresh)
     return rc;
 }
 
-static int64_t with_database(const char *place, meanwhile *then)
+static int64_t with_database(ouro_listener *listener, meanwhile *then)
 {
     ouro_pg_pool *pool;
     int64_t rc = ouro_pg_pool_new("", NULL, &pool);
@@ -265,7 +259,7 @@ static int64_t with_database(const char *place, meanwhile *then)
         return rc;
     rc = prepare(pool, then != NULL);
     if (rc >= 0)
-        rc = serve(pool, place, then);
+        rc = serve(pool, listener, then);
     if (rc >= 0 && then)
         rc = ouro_await(ouro_pg_pool_query(pool, "DROP TABLE ouro_api_users", NULL, 0, NULL));
     ouro_await(ouro_pg_pool_close(pool, OURO_SEC(1)));
@@ -273,10 +267,26 @@ static int64_t with_database(const char *place, meanwhile *then)
     return rc;
 }
 
+/* The listener comes first: where there is none the database is left alone. */
+static int64_t serve_place(const char *place, meanwhile *then)
+{
+    ouro_listener *listener;
+    int64_t rc = ouro_listen(place, NULL, &listener);
+    if (rc < 0) {
+        fprintf(stderr, "cannot listen at %s: %s\n", place, ouro_strerror(rc));
+        return rc;
+    }
+    rc = with_database(listener, then);
+    if (rc < 0 && rc != -EINTR)
+        fprintf(stderr, "users_api: %s\n", ouro_strerror(rc));
+    ouro_listener_free(listener);
+    return rc;
+}
+
 static int64_t run(void *arg)
 {
     char **argv = arg;
-    return with_database(argv[1], NULL);
+    return serve_place(argv[1], NULL);
 }
 
 /* ---- The self-test --------------------------------------------------------------------------- */
@@ -330,7 +340,7 @@ static int64_t make_calls(const char *place)
 static int64_t selftest(void *arg)
 {
     (void)arg;
-    return with_database("127.0.0.1:0", make_calls);
+    return serve_place("127.0.0.1:0", make_calls);
 }
 
 int main(int argc, char **argv)
@@ -341,7 +351,5 @@ int main(int argc, char **argv)
     }
     int64_t rc = strcmp(argv[1], "--selftest") == 0 ? ouro_run(selftest, NULL, NULL)
                                                     : ouro_run(run, argv, NULL);
-    if (rc < 0 && rc != -EINTR)
-        fprintf(stderr, "users_api: %s\n", ouro_strerror(rc));
     return ouro_exit_code(rc);
 }

@@ -27,7 +27,8 @@
 #include <ouro/pool.h>
 
 #define BY_PIDFD     ((idtype_t)3) /* P_PIDFD, for C libraries before 2.36 */
-#define TO_ITS_GROUP 4u            /* PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9 */
+#define GIVEN_MAX    1000
+#define TO_ITS_GROUP 4u /* PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9 */
 
 static bool has_ended(const ouro_process *p)
 {
@@ -265,13 +266,13 @@ static void start_ended(struct ouro__job *job)
         began(p, sp->start);
         sp->f.result.ptr = p;
         sp->f.ptr_free = drop_handle;
-        ouro__release(sp->start);
+        ouro__start_free(sp->start);
         ouro__settle(&sp->f, OURO_VALUE, 0);
     } else {
         ouro_future *why = run->state == OURO_CANCELLED ? ouro__ref(run) : explain(sp, (int)rc);
         ended(p, rc);
         ouro__process_unref(p);
-        ouro__release(sp->start);
+        ouro__start_free(sp->start);
         ouro__settle_as(&sp->f, why);
         ouro__unref(why);
     }
@@ -318,6 +319,8 @@ static int check_options(const ouro_loop *loop, const ouro_process_options *opts
         return -EINVAL;
     if (opts->in > OURO_PIPE || opts->out > OURO_PIPE || opts->err > OURO_STDOUT)
         return -EINVAL;
+    if (opts->fd_count > GIVEN_MAX || (opts->fd_count && !opts->fds))
+        return -EINVAL;
     return opts->scope && !is_in_scope(loop->task, opts->scope) ? -EINVAL : 0;
 }
 
@@ -342,25 +345,29 @@ static ouro_process *process_new(ouro_loop *loop, const ouro_process_options *op
     return p;
 }
 
-/* All the memory that a spawn takes; NULL: there is none. */
-static struct spawn *spawn_new(ouro_loop *loop, const ouro_process_options *opts)
+/* All that a spawn takes. 0 or -errno. */
+static int spawn_new(ouro_loop *loop, const ouro_process_options *opts, struct spawn **ret_spawn)
 {
-    struct ouro__start *start = ouro__start_new(opts);
-    ouro_process *p = start ? process_new(loop, opts) : NULL;
+    struct ouro__start *start;
+    int rc = ouro__start_new(opts, &start);
+    if (rc < 0)
+        return rc;
+    ouro_process *p = process_new(loop, opts);
     struct spawn *sp = p ? ouro__future_new(loop, &spawn_kind) : NULL;
     if (sp) {
         sp->job = (struct ouro__job){.run = start_ended};
         sp->start = start;
         sp->p = p;
         p->spawn = &sp->f;
-        return sp;
+        *ret_spawn = sp;
+        return 0;
     }
     if (p) {
         ouro__process_unref(p);
         ouro__process_unref(p);
     }
-    ouro__release(start);
-    return NULL;
+    ouro__start_free(start);
+    return -ENOMEM;
 }
 
 ouro_future *ouro_process_spawn(const ouro_process_options *opts)
@@ -371,9 +378,10 @@ ouro_future *ouro_process_spawn(const ouro_process_options *opts)
         rc = check_options(loop, opts);
     if (rc < 0)
         return ouro__failed(rc);
-    struct spawn *sp = spawn_new(loop, opts);
-    if (!sp)
-        return ouro__failed(-ENOMEM);
+    struct spawn *sp;
+    rc = spawn_new(loop, opts, &sp);
+    if (rc < 0)
+        return ouro__failed(rc);
     if (opts->scope)
         ouro__scope_on_leave(opts->scope, &sp->p->leave);
     sp->run = ouro_offload_with(

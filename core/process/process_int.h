@@ -27,6 +27,8 @@ struct ouro__start {
     ouro_stdio stdio[3];
     bool new_group;
     bool new_session;
+    int *given; /* duplicates of what it is given, beyond the numbers that they get; closed by us */
+    int given_count;
 
     pid_t pid;
     int pidfd;
@@ -34,8 +36,11 @@ struct ouro__start {
     bool cwd_failed; /* it is the working directory that is to blame */
 };
 
-/* Copy all that matters of @opts; NULL: no memory. Freed by ouro__release(). */
-struct ouro__start *ouro__start_new(const ouro_process_options *opts);
+/* Copy all that matters of @opts. 0 or -errno: then nothing is written. */
+int ouro__start_new(const ouro_process_options *opts, struct ouro__start **ret_start);
+
+/* NULL is allowed. */
+void ouro__start_free(struct ouro__start *start);
 
 /* Start the child of a struct ouro__start: 0 or -errno, and then there is none. Blocks. Any
  * thread. */

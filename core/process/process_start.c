@@ -27,6 +27,7 @@
 /* ---- What is asked for ----------------------------------------------------------------------- */
 
 #define DEFAULT_PATH "/bin:/usr/bin"
+#define FIRST_GIVEN  (STDERR_FILENO + 1)
 
 /* Pointers and bytes that a copy of @list takes. */
 static size_t count(const char *const *list, size_t *bytes)
@@ -55,7 +56,33 @@ static char **copy_list(const char *const *list, char ***slots, char **room)
     return copy;
 }
 
-struct ouro__start *ouro__start_new(const ouro_process_options *opts)
+/* Duplicate what the child is given, all of it beyond the numbers that it has there, so that none
+ * is in the way of another. 0 or -errno. */
+static int keep_given(struct ouro__start *start, const int *fds, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, FIRST_GIVEN + (int)n);
+        if (fd < 0)
+            return -errno;
+        start->given[start->given_count++] = fd;
+    }
+    return 0;
+}
+
+static void close_given(struct ouro__start *start)
+{
+    while (start->given_count)
+        close(start->given[--start->given_count]);
+}
+
+void ouro__start_free(struct ouro__start *start)
+{
+    if (start)
+        close_given(start);
+    ouro__release(start);
+}
+
+int ouro__start_new(const ouro_process_options *opts, struct ouro__start **ret_start)
 {
     const char *const *env = opts->env ? opts->env : (const char *const *)environ;
     const char *path = getenv("PATH");
@@ -63,24 +90,32 @@ struct ouro__start *ouro__start_new(const ouro_process_options *opts)
         path = DEFAULT_PATH;
     size_t bytes = strlen(path) + 1 + (opts->cwd ? strlen(opts->cwd) + 1 : 0);
     size_t slot_count = count(opts->argv, &bytes) + count(env, &bytes);
-    struct ouro__start *start = ouro__alloc(sizeof(*start) + slot_count * sizeof(char *) + bytes);
+    struct ouro__start *start = ouro__alloc(sizeof(*start) + slot_count * sizeof(char *) +
+                                            opts->fd_count * sizeof(int) + bytes);
     if (!start)
-        return NULL;
+        return -ENOMEM;
     char **slots = (char **)(start + 1);
-    char *room = (char *)(slots + slot_count);
+    int *given = (int *)(slots + slot_count);
+    char *room = (char *)(given + opts->fd_count);
     *start = (struct ouro__start){
         .argv = copy_list(opts->argv, &slots, &room),
         .env = copy_list(env, &slots, &room),
         .stdio = {opts->in, opts->out, opts->err},
         .new_group = opts->new_group,
         .new_session = opts->new_session,
+        .given = given,
         .pidfd = -1,
         .fds = {-1, -1, -1},
     };
     start->path = copy_text(path, &room);
     if (opts->cwd)
         start->cwd = copy_text(opts->cwd, &room);
-    return start;
+    int rc = keep_given(start, opts->fds, opts->fd_count);
+    if (rc < 0)
+        ouro__start_free(start);
+    else
+        *ret_start = start;
+    return rc;
 }
 
 /* ---- Pipes ----------------------------------------------------------------------------------- */
@@ -182,6 +217,15 @@ static int set_stream(posix_spawn_file_actions_t *actions, ouro_stdio stdio, int
     return EINVAL;
 }
 
+/* Our ends of the pipes are overwritten there, which have done their part by then. */
+static int set_given(posix_spawn_file_actions_t *actions, const struct ouro__start *start)
+{
+    int error = 0;
+    for (int i = 0; i < start->given_count && error == 0; i++)
+        error = posix_spawn_file_actions_adddup2(actions, start->given[i], FIRST_GIVEN + i);
+    return error;
+}
+
 /* What the child does before it executes. 0 or an errno. */
 static int set_actions(posix_spawn_file_actions_t *actions, const struct ouro__start *start,
                        const int theirs[3])
@@ -192,7 +236,9 @@ static int set_actions(posix_spawn_file_actions_t *actions, const struct ouro__s
     if (error == 0 && start->cwd)
         error = posix_spawn_file_actions_addchdir_np(actions, start->cwd);
     if (error == 0)
-        error = posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
+        error = set_given(actions, start);
+    if (error == 0)
+        error = posix_spawn_file_actions_addclosefrom_np(actions, FIRST_GIVEN + start->given_count);
     return error;
 }
 
@@ -267,6 +313,7 @@ int64_t ouro__start_run(void *arg)
     if (rc == 0)
         rc = start_child(start, theirs);
     close_all(theirs);
+    close_given(start);
     if (rc < 0)
         close_all(start->fds);
     return rc;

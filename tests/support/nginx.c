@@ -38,6 +38,7 @@ static const char config[] =
     "location = / { return 200 \"hello\\n\"; }\n"
     "location = /echo { return 200 \"$request_method $http_x_test $args\"; }\n"
     "location = /moved { return 302 /; }\n"
+    "location = /insecure { return 302 http://127.0.0.1:%d/; }\n"
     "location = /cookie { add_header Set-Cookie taste=sweet; return 200 \"$http_cookie\"; }\n"
     "location = /text { gzip on; gzip_types text/plain; root .; }\n"
     "location / { root .; }\n"
@@ -114,7 +115,7 @@ static void write_config(const struct nginx *n)
                  "ssl_certificate cert.pem; ssl_certificate_key key.pem;",
                  n->tls_port, n->tls_1_port);
     FILE *f = create(n, "nginx.conf");
-    fprintf(f, config, getuid() == 0 ? "user root;" : "", n->port, tls);
+    fprintf(f, config, getuid() == 0 ? "user root;" : "", n->port, tls, n->port);
     fclose(f);
     write_text(n, "big", NGINX_BIG);
     write_text(n, "text", NGINX_TEXT);

@@ -8,6 +8,7 @@
  *     /         "hello\n"
  *     /echo     the method, the field X-Test and the query
  *     /moved    302 to /
+ *     /insecure 302 to / by http, whatever it was asked by
  *     /cookie   sets a cookie, and says which one it was sent
  *     /big      10 MB of text
  *     /text     100 kB of text, compressed

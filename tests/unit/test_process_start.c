@@ -66,6 +66,44 @@ ChildTest(process_start, what_it_was_given_is_copied)
     return 0;
 }
 
+/* Given in the order that would have the second overwritten by the first, if they were moved in
+ * place. */
+ChildTest(process_start, it_has_the_descriptors_it_was_given_and_no_others)
+{
+    int ends[2][2];
+    check_eq(pipe2(ends[0], O_CLOEXEC), 0);
+    check_eq(pipe2(ends[1], O_CLOEXEC), 0);
+    check_eq(write(ends[0][1], "first\n", 6), 6);
+    check_eq(write(ends[1][1], "second\n", 7), 7);
+    int fds[] = {ends[1][0], ends[0][0], ends[1][0]};
+    int64_t rc;
+    const char *argv[] = {"sh", "-c", "head -n 1 <&4; head -n 1 <&5; ls /proc/$$/fd", NULL};
+    ouro_future *f = ouro_process_spawn(
+        &(ouro_process_options){.argv = argv, .out = OURO_PIPE, .fds = fds, .fd_count = 3});
+    for (int i = 0; i < 2; i++) /* they were duplicated */
+        for (int j = 0; j < 2; j++)
+            close(ends[i][j]);
+    ouro_process *p = ouro_await_ptr(f, &rc);
+    check_eq(rc, 0);
+    check_text(read_from(p, 1), "first\nsecond\n0\n1\n2\n3\n4\n5\n");
+    check_eq(wait_and_free(p), 0);
+    return 0;
+}
+
+ChildTest(process_start, descriptors_that_cannot_be_given_are_refused)
+{
+    const char *argv[] = {"true", NULL};
+    int fds[] = {STDOUT_FILENO, -1};
+    ouro_process_options opts = {.argv = argv, .fds = fds, .fd_count = 2};
+    check_eq(ouro_await(ouro_process_spawn(&opts)), -EBADF);
+    opts.fd_count = 1001;
+    check_eq(ouro_await(ouro_process_spawn(&opts)), -EINVAL);
+    opts.fds = NULL;
+    opts.fd_count = 1;
+    check_eq(ouro_await(ouro_process_spawn(&opts)), -EINVAL);
+    return 0;
+}
+
 ChildTest(process_start, it_begins_with_no_signal_blocked_or_ignored)
 {
     sigset_t set;

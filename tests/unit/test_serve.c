@@ -328,23 +328,105 @@ KernelTest(serve, at_the_limit_connections_stay_in_the_kernels_queue)
     return 0;
 }
 
-KernelTest(serve, a_stop_at_the_limit_does_not_wait_for_room)
+KernelTest(serve, a_stop_at_the_limit_serves_who_waits_when_there_is_room)
 {
     struct bench b = {0};
     begin_serving(&b, serve_until_hung_up, (ouro_serve_options){.limit = 1});
     int first = call(&b), second = call(&b);
     until_begun(&b, 1);
     check_eq(ouro_server_stop(b.server, OURO_SEC(30)), 1);
+    nap(OURO_MS(5));
+    check_eq(b.begun, 1);
     close(first);
+    until_begun(&b, 2);
+    check_eq(look(&b).peak, 1);
+    close(second);
+    check_eq(await_server(&b), 0);
+    check_eq(look(&b).accepted, 2);
+    end_serving(&b);
+    return 0;
+}
+
+KernelTest(serve, who_waits_at_the_limit_is_turned_away_when_the_grace_has_passed)
+{
+    struct bench b = {0};
+    begin_serving(&b, serve_until_hung_up, (ouro_serve_options){.limit = 1});
+    int first = call(&b), second = call(&b);
+    until_begun(&b, 1);
+    check_eq(ouro_server_stop(b.server, OURO_MS(20)), 1);
     check_eq(await_server(&b), 0);
     check_eq(b.begun, 1);
+    check_eq(look(&b).refused, 1);
     check(is_hung_up(second));
+    close(first);
     close(second);
     end_serving(&b);
     return 0;
 }
 
 /* ---- Stopping -------------------------------------------------------------------------------- */
+
+static int64_t serve_hello(ouro_stream *s, void *arg)
+{
+    char byte;
+    struct bench *b = arg;
+    b->begun++;
+    int64_t n = ouro_await(ouro_stream_read(s, &byte, 1));
+    if (n > 0)
+        n = ouro_await(ouro_stream_write(s, "hello", 5));
+    b->ended++;
+    return n;
+}
+
+enum how { STOP, CANCEL, CLOSE, HOWS };
+
+static void stop_by(struct bench *b, enum how how)
+{
+    if (how == STOP)
+        check_eq(ouro_server_stop(b->server, OURO_SEC(30)), 1);
+    else if (how == CANCEL)
+        check_eq(ouro_cancel(b->server), 1);
+    else
+        b->listener = ouro_listener_free(b->listener);
+}
+
+/* Some are in the kernel's queue, where the loop has not looked yet, and @turns later some have been
+ * accepted and some not been given a task. */
+static void stop_among_clients(enum how how, unsigned turns, ouro_serve_options opts)
+{
+    struct bench b = {0};
+    int client[40];
+    begin_serving(&b, serve_hello, opts);
+    nap(OURO_MS(1));
+    for (int i = 0; i < 40; i++) {
+        client[i] = call(&b);
+        check_eq(send(client[i], "?", 1, 0), 1);
+    }
+    for (unsigned i = 0; i < turns; i++)
+        ouro_yield();
+    stop_by(&b, how);
+    check_eq(ouro_join(b.server), how == CANCEL ? -OURO_ECHILDCANCELLED : 0);
+    for (int i = 0; i < 40; i++) {
+        char text[6] = "";
+        check_eq(recv(client[i], text, 5, MSG_WAITALL), 5);
+        check_text(text, "hello");
+        close(client[i]);
+    }
+    check_eq(look(&b).accepted, 40);
+    check_eq(b.stats.refused, 0);
+    check_eq(b.told, 0);
+    end_serving(&b);
+}
+
+KernelTest(serve, who_has_connected_before_a_stop_is_served)
+{
+    for (enum how how = STOP; how < HOWS; how++)
+        for (unsigned turns = 0; turns < 5; turns++) {
+            stop_among_clients(how, turns, (ouro_serve_options){0});
+            stop_among_clients(how, turns, (ouro_serve_options){.limit = 3});
+        }
+    return 0;
+}
 
 KernelTest(serve, a_stop_lets_connections_come_to_their_end)
 {
@@ -468,7 +550,7 @@ KernelTest(serve, a_task_that_is_cancelled_stops_the_server_it_awaits)
     return 0;
 }
 
-KernelTest(serve, stopped_before_it_began_it_serves_nobody)
+KernelTest(serve, stopped_before_it_began_it_serves_whom_it_finds)
 {
     struct bench b = {0};
     b.listener = listen_here();
@@ -476,9 +558,10 @@ KernelTest(serve, stopped_before_it_began_it_serves_nobody)
     int client = call(&b);
     b.server = ouro_serve(b.listener, serve_until_hung_up, &b, NULL);
     check_eq(ouro_server_stop(b.server, OURO_FOREVER), 1);
-    check_eq(await_server(&b), 0);
-    check_eq(b.begun, 0);
+    until_begun(&b, 1);
+    check_eq(try_dial(&b.address), -ECONNREFUSED);
     close(client);
+    check_eq(await_server(&b), 0);
     end_serving(&b);
 
     b.listener = listen_here();
@@ -539,7 +622,7 @@ KernelTest(serve, a_handler_can_cancel_itself_that_way)
     return 0;
 }
 
-KernelTest(serve, a_flood_while_it_stops_is_turned_away)
+KernelTest(serve, a_flood_while_it_stops_is_served_or_turned_away)
 {
     struct bench b = {0};
     static int flood[300];

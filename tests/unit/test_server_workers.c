@@ -219,6 +219,35 @@ Test(server_workers, what_outlives_the_grace_is_cancelled)
     check_eq(stats.cancelled, CLIENTS);
 }
 
+/* ---- Restarts -------------------------------------------------------------------------------- */
+
+static int64_t restarted;
+
+static void note_restart(int64_t result, const char *why, void *arg)
+{
+    (void)why;
+    (void)arg;
+    restarted = result;
+}
+
+/* The new process is a shell that says it is ready and leaves the socket alone. */
+Test(server_workers, a_restart_ends_them_and_leaves_the_path_to_the_new_process)
+{
+    const char *argv[] = {"sh", "-c", "eval \"echo >&${OURO_READY%%:*}\"", NULL};
+    const char *path = "test_server_workers_2.sock";
+    struct crowd c = {.play = come_and_go, .signal = SIGUSR2};
+    ouro_serve_workers_options opts = {
+        .listener.unlink_stale = 1,
+        .restart_signal = SIGUSR2,
+        .restart.argv = argv,
+        .on_restart = note_restart,
+    };
+    check_eq(serve_crowd(&c, "unix:test_server_workers_2.sock", opts), 0);
+    check(restarted > 0);
+    check_eq(c.silent, 0);
+    check_eq(unlink(path), 0);
+}
+
 /* ---- Other ends ------------------------------------------------------------------------------ */
 
 static int64_t stop_the_loop(ouro_stream *s, void *arg)

@@ -174,6 +174,8 @@ struct http_fetch {
     void *arg;
     size_t body_max;
     int redirects_max;
+    bool headers_follow;
+    bool downgrade;
 
     /* How it goes. */
     int64_t reason;  /* < 0: why we broke it off, */

@@ -216,9 +216,13 @@ static int64_t move(struct http_fetch *f)
     ouro_memory_release(before);
     rc = begin_hop(f);
     bool same = f->place && strcasecmp(f->place->origin, from->origin) == 0;
+    bool worse = f->place && from->https && !f->place->https;
     ouro__http_place_leave(f->client, from);
     ouro__http_request_redirect(f, status, same);
-    if (rc == 0 && has_source && f->source) {
+    if (rc == 0 && worse && !f->downgrade) {
+        f->why = "redirected from https to http";
+        rc = -EPERM;
+    } else if (rc == 0 && has_source && f->source) {
         f->why = "redirected, and a source cannot begin again";
         rc = -EIO;
     }

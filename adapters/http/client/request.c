@@ -271,6 +271,8 @@ int ouro__http_request_new(const char *method, const char *url, const ouro_http_
         .arg = opts->arg,
         .body_max = opts->body_max ? opts->body_max : DEFAULT_BODY_MAX,
         .redirects_max = opts->redirects_max ? opts->redirects_max : DEFAULT_REDIRECTS,
+        .headers_follow = opts->headers_follow,
+        .downgrade = opts->downgrade,
     };
     w = (struct writer){.fetch = f, .ink.at = (char *)&f->nodes[nodes]};
     write_request(&w, method, url, opts);
@@ -286,27 +288,51 @@ static bool is_named(const char *line, const char *name)
     return strncasecmp(line, name, n) == 0 && (line[n] == ':' || line[n] == ';');
 }
 
-static void drop_header(struct http_fetch *f, const char *name)
+static bool is_one_of(const char *line, const char *const *names)
+{
+    while (*names && !is_named(line, *names))
+        names++;
+    return *names;
+}
+
+/* Those of @names, or all others. */
+static void drop_headers(struct http_fetch *f, const char *const *names, bool others)
 {
     struct curl_slist **at = &f->headers;
     while (*at) {
-        if (is_named((*at)->data, name))
+        if (is_one_of((*at)->data, names) != others)
             *at = (*at)->next;
         else
             at = &(*at)->next;
     }
 }
 
-static void drop_headers(struct http_fetch *f, const char *const *names)
+/* Another origin is told what is wanted, and what the body is. All else may be a secret, whatever its
+ * name. */
+static void drop_secrets(struct http_fetch *f)
 {
-    for (; *names; names++)
-        drop_header(f, *names);
+    static const char *const harmless[] = {"Accept",
+                                           "Accept-Charset",
+                                           "Accept-Encoding",
+                                           "Accept-Language",
+                                           "Cache-Control",
+                                           "Content-Encoding",
+                                           "Content-Language",
+                                           "Content-Type",
+                                           "Expect",
+                                           "Range",
+                                           "Transfer-Encoding",
+                                           "User-Agent",
+                                           NULL};
+    static const char *const host[] = {"Host", NULL};
+    if (f->headers_follow)
+        drop_headers(f, host, false);
+    else
+        drop_headers(f, harmless, true);
 }
 
 void ouro__http_request_redirect(struct http_fetch *f, int status, bool same_origin)
 {
-    static const char *const secrets[] = {"Authorization", "Cookie", "Proxy-Authorization", "Host",
-                                          NULL};
     static const char *const of_bodies[] = {"Content-Type",
                                             "Content-Encoding",
                                             "Content-Language",
@@ -316,12 +342,12 @@ void ouro__http_request_redirect(struct http_fetch *f, int status, bool same_ori
                                             NULL};
     bool is_post = strcmp(f->method, "POST") == 0, is_head = strcmp(f->method, "HEAD") == 0;
     if (!same_origin)
-        drop_headers(f, secrets);
+        drop_secrets(f);
     if ((status <= 302 && !is_post) || status >= 307)
         return;
     if (!is_head)
         f->method = "GET";
     f->body = NULL;
     f->source = NULL;
-    drop_headers(f, of_bodies);
+    drop_headers(f, of_bodies, false);
 }

@@ -80,6 +80,7 @@ void ouro__http_access(ouro_http_request *r, int status, uint64_t bytes, bool kn
         .client = client_of(r->c),
         .method = known ? r->method : "-",
         .target = known ? quoted(r, r->target) : "-",
+        .version = known ? 10 + r->head.minor : 0,
         .status = status,
         .bytes = bytes,
         .time = now > r->start ? now - r->start : 0,
@@ -100,8 +101,13 @@ void ouro_http_log_access(const ouro_http_access *line, void *fp)
                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     snprintf(when, sizeof(when), "%02d/%s/%04d:%02d:%02d:%02d +0000", tm.tm_mday, months[tm.tm_mon],
              tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-    fprintf(fp ? fp : stdout, "%s - - [%s] \"%s %s HTTP/1.1\" %d %llu \"%s\" \"%s\" %.6f\n",
-            line->client, when, line->method, line->target, line->status,
-            (unsigned long long)line->bytes, line->referer, line->user_agent,
-            (double)line->time / 1e9);
+    FILE *to = fp ? fp : stdout;
+    fprintf(to, "%s - - [%s] \"", line->client, when);
+    if (line->version)
+        fprintf(to, "%s %s HTTP/%d.%d", line->method, line->target, line->version / 10,
+                line->version % 10);
+    else
+        fputc('-', to);
+    fprintf(to, "\" %d %llu \"%s\" \"%s\" %.6f\n", line->status, (unsigned long long)line->bytes,
+            line->referer, line->user_agent, (double)line->time / 1e9);
 }

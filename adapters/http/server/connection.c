@@ -7,13 +7,18 @@
  * wait has ended when it was begun, and the answer is put to be sent at the end of the turn. So
  * several requests that came together are answered together. An idle connection has no room.
  *
- * Time: one alarm a connection. A wait moves the deadline; the alarm, when it rings too early, is
- * set anew. That costs nothing while requests are quick.
+ * Time: one alarm a connection, for what is due first: the end of a wait, a look at how much the
+ * client has taken, a question whether it is there. A wait moves its deadline; the alarm, when it
+ * rings too early, is set anew. That costs nothing while requests are quick.
  *
  * A client that goes away is noticed while it reads, and while a handler waits: from then on a poll
  * looks for the end of what the client sends, and for resets. That end may mean two things: the
- * client has gone, or it has said all it had to say and waits for the answer. Nothing tells these
- * apart but time: who shuts down its sending side does so right behind the request.
+ * client has gone, or it has said all it had to say and waits for the answer. Only the client's
+ * kernel knows, and says so when something is sent: it resets what nobody can read any more. So when
+ * the answer takes its time, something is sent that means nothing.
+ *
+ * A server that stops ends connections that wait for a request. Who has just connected is about to
+ * ask, and is given a moment.
  *
  * How it fails: what cannot be read is answered with a status, and the connection is closed, in a
  * way that lets the client read that. Errors of the stream end the connection.
@@ -34,7 +39,9 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#define HALF_CLOSE   OURO_MS(20)       /* behind the request: it is one */
+#define ASK_AFTER    OURO_MS(250)      /* the end: answers that are quick need not */
+#define HALF_CLOSE   OURO_SEC(1)       /* behind the request, and nothing can be asked: it is one */
+#define NEWCOMER     OURO_SEC(1)       /* for the first bytes to come, when the server stops */
 #define LINGER       OURO_SEC(2)       /* for a client to see that we have closed */
 #define LINGER_BYTES ((size_t)1 << 20) /* that it may still send */
 #define LINGER_ROOM  4096
@@ -60,18 +67,16 @@ void ouro__http_alarm_stop(struct http_connection *c)
 }
 
 /* Without memory there is no limit this time. */
-static void arm(struct http_connection *c, ouro_ns when)
+static void arm(struct http_connection *c)
 {
+    ouro_ns when = c->deadline < c->look_at ? c->deadline : c->look_at;
+    if (c->ask_at < when)
+        when = c->ask_at;
+    if (when >= c->armed)
+        return;
     ouro__http_alarm_stop(c);
-    if (when < OURO_FOREVER && ouro_call_at(when, rang, c, NULL, &c->alarm) == 0)
+    if (ouro_call_at(when, rang, c, NULL, &c->alarm) == 0)
         c->armed = when;
-}
-
-void ouro__http_deadline(struct http_connection *c, ouro_ns deadline)
-{
-    c->deadline = deadline;
-    if (deadline < c->armed)
-        arm(c, deadline);
 }
 
 /* Bytes that the client has taken. What lies in the kernel's buffer does not count: that wakes a
@@ -92,7 +97,10 @@ static void look_at_progress(struct http_connection *c, ouro_ns now)
     size_t unsent;
     uint64_t progress = progress_of(c, &unsent);
     ouro_ns limit = c->server->opts.write_limit;
-    if (unsent == 0 || progress != c->progress) {
+    c->look_at = OURO_FOREVER;
+    if (unsent == 0 && c->doing != HTTP_WRITING)
+        return;
+    if (progress != c->progress) {
         c->progress = progress;
         c->progress_at = now;
     } else if (now - c->progress_at >= limit) {
@@ -100,8 +108,33 @@ static void look_at_progress(struct http_connection *c, ouro_ns now)
         ouro_stream_abort(c->stream);
         return;
     }
-    ouro__http_deadline(c, limit > OURO_FOREVER - c->progress_at ? OURO_FOREVER
-                                                                 : c->progress_at + limit);
+    c->look_at = limit > OURO_FOREVER - c->progress_at ? OURO_FOREVER : c->progress_at + limit;
+}
+
+void ouro__http_look(struct http_connection *c)
+{
+    size_t unsent;
+    if (c->look_at < OURO_FOREVER)
+        return;
+    c->progress = progress_of(c, &unsent);
+    c->progress_at = ouro_now();
+    c->look_at = ouro__http_after(c->server->opts.write_limit);
+    arm(c);
+}
+
+/* Whether the client is still there: it overlooks this, and its kernel resets it if it is not. */
+static void ask(struct http_connection *c)
+{
+    static const char processing[] = "HTTP/1.1 102 Processing\r\n\r\n"; /* RFC 2518, 10.1 */
+    c->ask_at = OURO_FOREVER;
+    if (!c->handler)
+        return;
+    if (c->r.reply.kind == HTTP_STREAM) {
+        ouro__http_events_ask(&c->r);
+        return;
+    }
+    int rc = ouro_stream_put(c->stream, processing, sizeof(processing) - 1);
+    (void)rc; /* what is wrong is told by the answer */
 }
 
 static void rang(void *arg)
@@ -110,14 +143,22 @@ static void rang(void *arg)
     ouro_ns now = ouro_now();
     c->alarm = ouro_call_unref(c->alarm);
     c->armed = OURO_FOREVER;
-    if (c->doing == HTTP_WRITING || c->doing == HTTP_HANDLING) {
+    if (now >= c->ask_at)
+        ask(c);
+    if (now >= c->look_at)
         look_at_progress(c, now);
-    } else if (now < c->deadline) {
-        arm(c, c->deadline);
-    } else if (c->waiting) {
+    if (now >= c->deadline) {
+        c->deadline = OURO_FOREVER;
         c->expired = true;
         ouro_cancel(c->waiting);
     }
+    arm(c);
+}
+
+static void wait_until(struct http_connection *c, ouro_ns deadline)
+{
+    c->deadline = deadline;
+    arm(c);
 }
 
 int64_t ouro__http_await(struct http_connection *c, enum http_doing doing, ouro_future *f,
@@ -128,38 +169,56 @@ int64_t ouro__http_await(struct http_connection *c, enum http_doing doing, ouro_
     c->doing = doing;
     c->waiting = f;
     c->expired = false;
-    ouro_ns deadline = ouro__http_after(limit);
-    if (doing == HTTP_WRITING) {
-        size_t unsent;
-        c->progress = progress_of(c, &unsent);
-        c->progress_at = deadline - limit;
-    }
-    ouro__http_deadline(c, deadline);
+    if (doing == HTTP_WRITING)
+        ouro__http_look(c);
+    else
+        wait_until(c, ouro__http_after(limit));
     int64_t n = ouro_await(f);
     c->waiting = NULL;
+    c->deadline = OURO_FOREVER;
     c->doing = HTTP_HANDLING;
     return n;
 }
 
 /* ---- The client's going ---------------------------------------------------------------------- */
 
-/* The end of what it sends is told again with whatever comes behind it. Behind a body that was not
- * read yet nobody knows when it came: who reads the body learns whether it is whole. */
+static void client_gone(struct http_connection *c)
+{
+    c->gone = true;
+    if (c->handler)
+        ouro_cancel(c->handler);
+}
+
+/* It sends no more. HTTP/1.0 knows no interim answers, and in a stream nothing can be said that means
+ * nothing, but between two events: there time has to tell, since who only shuts down its sending side
+ * does so right behind the request. Behind a body that was not read yet nobody knows when it came:
+ * who reads the body learns whether it is whole. */
+static void client_shut(struct http_connection *c)
+{
+    const ouro_http_request *r = &c->r;
+    bool can_ask = r->reply.kind == HTTP_STREAM ? r->reply.events : r->head.minor == 1;
+    c->half = true;
+    if (!c->handler)
+        return;
+    if (can_ask) {
+        c->ask_at = ouro__http_after(ASK_AFTER);
+        arm(c);
+    } else if (r->body.over && ouro_now() - c->heard > HALF_CLOSE) {
+        client_gone(c);
+    }
+}
+
+/* The end of what it sends is told again with whatever comes behind it. */
 static void client_moved(int32_t events, uint32_t flags, void *arg)
 {
     struct http_connection *c = arg;
     (void)flags;
     if (events < 0 || c->gone)
         return;
-    if (!(events & (POLLERR | POLLHUP))) {
-        if (!c->handler || !c->r.body.over || ouro_now() - c->heard <= HALF_CLOSE)
-            c->half = true;
-        if (c->half)
-            return;
-    }
-    c->gone = true;
-    if (c->handler)
-        ouro_cancel(c->handler);
+    if (events & (POLLERR | POLLHUP))
+        client_gone(c);
+    else if (!c->half)
+        client_shut(c);
 }
 
 /* The kernel tells of resets and ends in any case. Without memory nobody watches. */
@@ -216,12 +275,51 @@ static int make_room(struct http_connection *c, size_t more)
     return 0;
 }
 
+static bool is_stopping(const struct http_connection *c)
+{
+    return c->service && c->service->stopping;
+}
+
+/* Whether bytes have come that nobody has read. */
+static bool has_bytes(const struct http_connection *c)
+{
+    ouro_stream_stats stats = {0};
+    int queued = 0;
+    ouro_stream_stats_get(c->stream, &stats);
+    ioctl(ouro_stream_fd(c->stream), FIONREAD, &queued);
+    return stats.unread > 0 || queued > 0;
+}
+
+/* How long a server that stops waits for a request to begin; 0: not at all. */
+static ouro_ns time_to_begin(const struct http_connection *c)
+{
+    ouro_ns limit = c->server->opts.idle_limit, passed = ouro_now() - c->opened;
+    if (has_bytes(c))
+        return limit;
+    if (c->heard || passed >= NEWCOMER)
+        return 0;
+    return limit < NEWCOMER - passed ? limit : NEWCOMER - passed;
+}
+
+void ouro__http_end_idle(struct http_connection *c)
+{
+    if (c->doing != HTTP_IDLE || !c->waiting)
+        return;
+    ouro_ns limit = time_to_begin(c);
+    if (limit > 0)
+        wait_until(c, ouro__http_after(limit));
+    else
+        ouro_cancel(c->waiting);
+}
+
 /* The first bytes after a while: they are waited for without a room. */
 static int64_t fill_first(struct http_connection *c)
 {
     const void *bytes;
-    int64_t n = ouro__http_await(c, HTTP_IDLE, ouro_stream_next(c->stream, &bytes),
-                                 c->server->opts.idle_limit);
+    ouro_ns limit = is_stopping(c) ? time_to_begin(c) : c->server->opts.idle_limit;
+    if (limit == 0)
+        return 0;
+    int64_t n = ouro__http_await(c, HTTP_IDLE, ouro_stream_next(c->stream, &bytes), limit);
     if (n <= 0)
         return n;
     c->heard = ouro_now();
@@ -249,11 +347,6 @@ static int64_t fill_more(struct http_connection *c, ouro_ns limit)
         c->size += (size_t)n;
     }
     return n;
-}
-
-static bool is_stopping(const struct http_connection *c)
-{
-    return c->service && c->service->stopping;
 }
 
 /* What the wait for a header has come to that is no header. */
@@ -284,8 +377,6 @@ static int64_t get_header(struct http_connection *c)
         if (n < 0)
             return ouro__http_refuse(c, (int)-n);
         if (!c->room) {
-            if (is_stopping(c))
-                return 0;
             n = fill_first(c);
             c->begun = c->heard;
         } else {
@@ -480,7 +571,8 @@ int64_t ouro__http_serve(struct http_connection *c)
 {
     bool keep = true;
     int64_t rc = 1;
-    c->armed = OURO_FOREVER;
+    c->armed = c->deadline = c->look_at = c->ask_at = OURO_FOREVER;
+    c->opened = ouro_now();
     c->server->stats.connections++;
     c->server->stats.live++;
     while (rc >= 0 && keep) {

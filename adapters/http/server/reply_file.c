@@ -22,6 +22,7 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 /* ---- Conditions (RFC 9110, 13) --------------------------------------------------------------- */
@@ -68,14 +69,15 @@ static int judge(ouro_http_request *r, const struct facts *f)
     const char *match = ouro_http_header(r, "If-Match");
     const char *unmodified = match ? NULL : ouro_http_header(r, "If-Unmodified-Since");
     const char *none_match = ouro_http_header(r, "If-None-Match");
-    const char *modified = none_match ? NULL : ouro_http_header(r, "If-Modified-Since");
+    bool gets = r->head_only || strcmp(r->method, "GET") == 0;
+    const char *modified = none_match || !gets ? NULL : ouro_http_header(r, "If-Modified-Since");
     int64_t since;
     if (match && !has_tag(match, f->tag, false))
         return 412;
     if (unmodified && (since = ouro__http_date_parse(unmodified)) >= 0 && f->seconds > since)
         return 412;
     if (none_match && has_tag(none_match, f->tag, true))
-        return 304;
+        return gets ? 304 : 412;
     if (modified && (since = ouro__http_date_parse(modified)) >= 0 && f->seconds <= since)
         return 304;
     return 0;
@@ -99,7 +101,7 @@ static int parse_range(const char *text, uint64_t whole, uint64_t *from, uint64_
 {
     uint64_t first, last;
     bool has_first, has_last;
-    if (strncmp(text, "bytes=", 6) != 0)
+    if (strncasecmp(text, "bytes=", 6) != 0)
         return 200;
     const char *at = digits(text + 6, &first, &has_first);
     if (*at++ != '-')
@@ -119,6 +121,13 @@ static int parse_range(const char *text, uint64_t whole, uint64_t *from, uint64_
     return 206;
 }
 
+/* A time is as good as a tag when the file cannot have changed again in that second (8.8.2.2). */
+static bool is_condition(const char *text, const struct facts *f)
+{
+    return strcmp(text, f->tag) == 0 ||
+           (strcmp(text, f->modified) == 0 && f->seconds < time(NULL) - 1);
+}
+
 static int choose_range(ouro_http_request *r, const struct facts *f, uint64_t *from, uint64_t *size)
 {
     const char *range = ouro_http_header(r, "Range");
@@ -127,7 +136,7 @@ static int choose_range(ouro_http_request *r, const struct facts *f, uint64_t *f
     *size = f->size;
     if (!range || strcmp(r->method, "GET") != 0)
         return 200;
-    if (condition && strcmp(condition, f->tag) != 0 && strcmp(condition, f->modified) != 0)
+    if (condition && !is_condition(condition, f))
         return 200;
     return parse_range(range, f->size, from, size);
 }
@@ -229,6 +238,30 @@ static int64_t open_file(const char *path, const ouro_file *at, ouro_file **ret_
     return rc;
 }
 
+/* Whether what the client asked for ends in @path, which is no folder's name there. */
+static bool lacks_slash(const ouro_http_request *r, const char *path)
+{
+    size_t size = strlen(r->path), end = strlen(path);
+    return r->path[size - 1] != '/' && end < size && r->path[size - end - 1] == '/' &&
+           strcmp(r->path + size - end, path) == 0;
+}
+
+/* To the same with a slash: "./sub/?query", where the dot keeps a colon from making a scheme. */
+static int64_t reply_moved(ouro_http_request *r)
+{
+    size_t size = strcspn(r->target, "?"), query = strlen(r->target + size);
+    const char *name = r->target + size;
+    while (name > r->target && name[-1] != '/')
+        name--;
+    size_t length = (size_t)(r->target + size - name);
+    char *to = ouro__http_take(&r->c->room->arena, length + query + 4);
+    if (!to)
+        return -ENOMEM;
+    sprintf(to, "./%.*s/%s", (int)length, name, r->target + size);
+    int rc = ouro__http_reply_line(r, "Location", to);
+    return rc < 0 ? rc : ouro_http_reply(r, 301, NULL, "", 0);
+}
+
 static int64_t reply_path(ouro_http_request *r, const char *path, const ouro_file *at,
                           const ouro_http_file_options *opts)
 {
@@ -243,8 +276,13 @@ static int64_t reply_path(ouro_http_request *r, const char *path, const ouro_fil
             return -ENOMEM;
         memcpy(index, path, size);
         memcpy(index + size, "/index.html", sizeof("/index.html"));
+        bool moved = lacks_slash(r, path);
         path = index;
         rc = open_file(path, at, &file, &st);
+        if (rc == 0 && moved) {
+            ouro_file_free(file);
+            return reply_moved(r);
+        }
     }
     if (rc < 0)
         return status_of(rc);

@@ -237,14 +237,13 @@ int64_t ouro_http_serve_stream(ouro_http_server *server, ouro_stream *s)
     return ouro__http_serve(&c);
 }
 
-/* Those that wait for a request end; the others have it noted, and close when they have answered. */
+/* Those that wait for a request end; the others close when they have answered. */
 static void stopping(void *arg)
 {
     struct http_service *service = arg;
     service->stopping = true;
     for (struct http_connection *c = service->connections; c; c = c->next)
-        if (c->doing == HTTP_IDLE && c->waiting)
-            ouro_cancel(c->waiting);
+        ouro__http_end_idle(c);
     if (service->user.on_stop)
         service->user.on_stop(service->server->opts.arg);
 }

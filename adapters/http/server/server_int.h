@@ -147,7 +147,8 @@ struct http_reply {
     void *owned; /* memory of a body that is too large for the arena */
     char *lines; /* other fields */
     size_t lines_size, lines_room;
-    bool keep; /* a stream's head has promised that the connection stays */
+    bool keep;   /* a stream's head has promised that the connection stays */
+    bool events; /* a stream of whole events */
 };
 
 enum http_body_use { HTTP_UNREAD, HTTP_WHOLE, HTTP_PIECES };
@@ -213,17 +214,20 @@ struct http_connection {
     ouro_future *handler; /* the task, borrowed; while it waits */
     ouro_future *watch;   /* a poll for the client's going; a reference */
     ouro_call *alarm;
-    ouro_ns armed; /* when it rings, at or before the deadline */
-    ouro_ns deadline;
+    ouro_ns armed;    /* when it rings, at or before what is due first */
+    ouro_ns deadline; /* of what it waits for */
+    ouro_ns look_at;  /* how much the client has taken */
     ouro_ns progress_at;
     uint64_t progress; /* bytes sent by then */
-    ouro_ns heard;     /* when something came last */
+    ouro_ns ask_at;    /* whether the client is still there */
+    ouro_ns opened;    /* when it was accepted */
+    ouro_ns heard;     /* when something came last; 0: never */
     ouro_ns begun;     /* when the first byte of the request did */
     uint64_t served;
     int64_t sends;   /* of a stream's pieces, that have not settled */
     bool expired;    /* the deadline has passed */
     bool gone;       /* so has the client */
-    bool half;       /* it has shut down its sending side, and waits for the answer */
+    bool half;       /* it sends no more */
     bool broken;     /* nobody knows where the next request would begin */
     bool too_slow;   /* write_limit has passed, and the stream was aborted */
     bool peer_known; /* peer is written */
@@ -231,18 +235,22 @@ struct http_connection {
     struct ouro_http_request r;
 };
 
-/* Have the connection's wait end at @deadline. */
-void ouro__http_deadline(struct http_connection *c, ouro_ns deadline);
+/* From now on the client has to take something in write_limit, until all is sent. */
+void ouro__http_look(struct http_connection *c);
 void ouro__http_alarm_stop(struct http_connection *c);
 ouro_ns ouro__http_after(ouro_ns limit); /* now and @limit */
 
-/* Await @f, which is ended with -OURO_ECHILDCANCELLED and expired when @limit passes. */
+/* Await @f, which is ended with -OURO_ECHILDCANCELLED and expired when @limit passes; of what is
+ * written the stream is ended, see above. */
 int64_t ouro__http_await(struct http_connection *c, enum http_doing doing, ouro_future *f,
                          ouro_ns limit);
 
 /* Watch whether the client goes while its handler waits, and stop to. */
 void ouro__http_watch(struct http_connection *c);
 void ouro__http_unwatch(struct http_connection *c);
+
+/* Its service stops: end it, if it waits for a request and none can be on its way. */
+void ouro__http_end_idle(struct http_connection *c);
 
 /* Bodies. */
 void ouro__http_body_begin(ouro_http_request *r);
@@ -273,6 +281,9 @@ int64_t ouro__http_handle(ouro_http_request *r);
 /* Wait for the pieces of a stream that nobody has waited for; or have them cut off. */
 int64_t ouro__http_sends_end(struct http_connection *c, bool cut);
 bool ouro__http_chunked(const ouro_http_request *r);
+
+/* Send a comment between two events, which is nothing to who reads them. */
+void ouro__http_events_ask(ouro_http_request *r);
 
 void ouro__http_access(ouro_http_request *r, int status, uint64_t bytes, bool known);
 

@@ -103,7 +103,7 @@ static ouro_future *follow(ouro_http_request *r, struct piece *p, ouro_future *f
     if (ouro_future_state(f) != OURO_PENDING)
         piece_free(p); /* there was no memory, and it will not be called */
     else
-        ouro__http_deadline(c, ouro__http_after(c->server->opts.write_limit));
+        ouro__http_look(c);
     return f;
 }
 
@@ -167,6 +167,7 @@ static ouro_future *send_piece(ouro_http_request *r, const char *data, size_t si
         return ouro_ready((int64_t)size);
     }
     r->reply.size += size;
+    r->reply.events = false;
     int rc = put_piece(r, data, size, &unsent);
     if (rc == 0)
         return write_piece(r, data, size, owned);
@@ -273,5 +274,14 @@ ouro_future *ouro_http_send_event(ouro_http_request *r, const char *event, const
     char *text = ouro_memory_alloc(event_size(event, id, data));
     if (!text)
         return ouro_ready(-ENOMEM);
-    return send_piece(r, text, write_event(text, event, id, data), text);
+    ouro_future *f = send_piece(r, text, write_event(text, event, id, data), text);
+    r->reply.events = true;
+    return f;
+}
+
+void ouro__http_events_ask(ouro_http_request *r)
+{
+    size_t unsent;
+    if (r->reply.events && !sends_nothing(r) && put_piece(r, ":\n\n", 3, &unsent) > 0)
+        r->reply.size += 3;
 }

@@ -30,6 +30,7 @@
 #include <ouro/queue.h>
 #include <ouro/relay.h>
 #include <ouro/resolve.h>
+#include <ouro/restart.h>
 #include <ouro/scope.h>
 #include <ouro/select.h>
 #include <ouro/serve.h>

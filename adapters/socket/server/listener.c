@@ -18,6 +18,9 @@
  * told to those who wait. A stream that cannot be made for want of memory leaves the connection for
  * the next who asks.
  *
+ * A close resets what is in the kernel's queue. So for a server the queue is emptied before, as
+ * close as can be: who connects between the last look and the close is still turned away.
+ *
  * The record has a reference for the user's handle, one until the descriptor is closed, and one for
  * each connection that was asked for and may still come back.
  */
@@ -26,6 +29,8 @@
 #include "queue_store.h"
 #include "stream_int.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -33,7 +38,8 @@
 
 #define FIRST_PAUSE   OURO_MS(10)
 #define LONGEST_PAUSE OURO_SEC(1)
-#define SKIPS_IN_ROW  64 /* then it looks as if none could be accepted */
+#define SKIPS_IN_ROW  64    /* then it looks as if none could be accepted */
+#define LEFT_MAX      65536 /* no queue of the kernel's is longer; new ones may come all the time */
 
 enum state { LISTENING, CLOSING, CLOSED };
 
@@ -51,20 +57,21 @@ struct ouro_listener {
     struct ouro__listening at;
     ouro_stream_options stream; /* defaults filled in */
     ouro_listener_stats stats;
-    ouro_ns pause;  /* the last one; 0: none since a connection came */
-    unsigned skips; /* since a connection came */
+    ouro_ns pause;    /* the last one; 0: none since a connection came */
+    unsigned skips;   /* since a connection came */
+    unsigned keepers; /* servers: what has come when it closes is theirs */
     uint32_t refs;
     uint8_t state;   /* enum state */
     bool one_by_one; /* the kernel knows no multishot accept */
     bool reported;
 };
 
-void ouro__listener_ref(ouro_listener *l)
+static void ref(ouro_listener *l)
 {
     l->refs++;
 }
 
-void ouro__listener_unref(ouro_listener *l)
+static void unref(ouro_listener *l)
 {
     assert(l->refs > 0);
     if (--l->refs)
@@ -81,7 +88,7 @@ void ouro__listener_unref(ouro_listener *l)
 static void promise_over(ouro_listener *l)
 {
     ouro__store_unreserve(&l->ready);
-    ouro__listener_unref(l);
+    unref(l);
 }
 
 static void left(struct ouro__waiter *w)
@@ -136,7 +143,7 @@ static void hand_out(ouro_listener *l, int fd)
     if (rc < 0) {
         ouro__store_return(&l->ready, (void *)(intptr_t)fd);
         ouro__serve(w, rc);
-        ouro__listener_unref(l);
+        unref(l);
         return;
     }
     w->item = s;
@@ -153,7 +160,7 @@ static void take_back(struct ouro__giver *giver, ouro_loop *loop, ouro_result re
 {
     (void)loop;
     ouro_listener *l = OURO__CONTAINER(giver, ouro_listener, giver);
-    int fd = l->state == LISTENING ? ouro__stream_give_up(result.ptr) : -EBADF;
+    int fd = l->state == LISTENING || l->keepers ? ouro__stream_give_up(result.ptr) : -EBADF;
     ouro_stream_free(result.ptr);
     if (fd < 0) {
         l->stats.dropped++;
@@ -163,7 +170,7 @@ static void take_back(struct ouro__giver *giver, ouro_loop *loop, ouro_result re
     l->stats.returned++;
     ouro__store_return(&l->ready, (void *)(intptr_t)fd);
     serve_line(l);
-    ouro__listener_unref(l);
+    unref(l);
 }
 
 static void taken(struct ouro__giver *giver, ouro_loop *loop)
@@ -203,9 +210,14 @@ static void go_on(ouro_listener *l)
         fail_line(l, -ENOMEM);
 }
 
+void ouro__listener_leave_path(ouro_listener *l)
+{
+    l->at.has_path = false;
+}
+
 void ouro__listener_rest(ouro_listener *l)
 {
-    if (ouro__line_empty(&l->line) && ouro__op_live(&l->op))
+    if (ouro__line_empty(&l->line) && ouro__op_live(&l->op) && l->state == LISTENING)
         ouro__op_cancel(l->loop, &l->op);
 }
 
@@ -219,17 +231,16 @@ static void came(ouro_listener *l, int fd)
     l->stats.accepted++;
     l->pause = 0;
     l->skips = 0;
-    if (l->state != LISTENING) {
+    if (l->state != LISTENING && !l->keepers) {
         drop(l, fd);
     } else if (!ouro__line_empty(&l->line)) {
         hand_out(l, fd);
         serve_line(l);
-    } else if (ouro__store_put(&l->ready, (void *)(intptr_t)fd)) {
-        if (!ouro__linked(&l->unwanted.link))
-            ouro__ready(l->loop, &l->unwanted);
-    } else {
+    } else if (!ouro__store_put(&l->ready, (void *)(intptr_t)fd)) {
         drop(l, fd);
         ouro__listener_rest(l);
+    } else if (l->state == LISTENING && !ouro__linked(&l->unwanted.link)) {
+        ouro__ready(l->loop, &l->unwanted);
     }
 }
 
@@ -340,16 +351,36 @@ static void failed(ouro_listener *l, int rc)
 
 /* ---- The end --------------------------------------------------------------------------------- */
 
+/* Whom the kernel has accepted for us it would reset. The socket may be shared with others, and is
+ * left to them as it was. */
+static void empty_queue(ouro_listener *l)
+{
+    struct pollfd look = {.fd = l->at.fd, .events = POLLIN};
+    int flags = fcntl(l->at.fd, F_GETFL);
+    if (poll(&look, 1, 0) != 1 || flags < 0 || fcntl(l->at.fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return;
+    for (int i = 0; i < LEFT_MAX; i++) {
+        int fd = accept4(l->at.fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            came(l, fd);
+        else if (errno == EAGAIN || !is_of_one(-errno))
+            break;
+    }
+    fcntl(l->at.fd, F_SETFL, flags);
+}
+
 /* Nothing is in the kernel any more. */
 static void closed(ouro_listener *l)
 {
+    if (l->keepers)
+        empty_queue(l);
     l->state = CLOSED;
     ouro__untie(&l->tie);
     l->loop->driver->ops->close_fd(l->loop->driver, l->at.fd);
     l->at.fd = -1;
     ouro__listeners_retry(l->loop);
     ouro__serve_all(&l->closing, 0);
-    ouro__listener_unref(l);
+    unref(l);
 }
 
 static void begin_close(ouro_listener *l)
@@ -357,23 +388,24 @@ static void begin_close(ouro_listener *l)
     if (l->state != LISTENING)
         return;
     l->state = CLOSING;
-    ouro__listener_ref(l);
+    ref(l);
     end_pause(l);
     fail_line(l, -EBADF);
     if (ouro__linked(&l->unwanted.link))
         ouro__list_remove(&l->unwanted.link);
-    drop_ready(l);
+    if (!l->keepers)
+        drop_ready(l);
     ouro__listening_unlink(&l->at);
     if (!ouro__op_live(&l->op) || ouro__op_cancel(l->loop, &l->op))
         closed(l);
-    ouro__listener_unref(l);
+    unref(l);
 }
 
 static void completed(ouro_loop *loop, struct ouro__op *op, int32_t res, uint32_t flags)
 {
     (void)loop;
     ouro_listener *l = OURO__CONTAINER(op, ouro_listener, op);
-    ouro__listener_ref(l);
+    ref(l);
     if (res >= 0)
         came(l, res);
     else
@@ -384,7 +416,32 @@ static void completed(ouro_loop *loop, struct ouro__op *op, int32_t res, uint32_
         closed(l);
     else
         go_on(l);
-    ouro__listener_unref(l);
+    unref(l);
+}
+
+void ouro__listener_keep(ouro_listener *l)
+{
+    ref(l);
+    l->keepers++;
+}
+
+void ouro__listener_unkeep(ouro_listener *l)
+{
+    assert(l->keepers > 0);
+    if (--l->keepers == 0 && l->state != LISTENING)
+        drop_ready(l);
+    unref(l);
+}
+
+int ouro__listener_left(ouro_listener *l, ouro_stream **ret_stream)
+{
+    if (l->state == LISTENING || l->ready.count == 0)
+        return -ENOENT;
+    int fd = (int)(intptr_t)ouro__store_take(&l->ready);
+    int rc = ouro__stream_make(l->loop, fd, true, &l->stream, ret_stream);
+    if (rc < 0)
+        drop(l, fd);
+    return rc;
 }
 
 static void cut(struct ouro__tie *tie, ouro_loop *loop, bool quietly)
@@ -396,7 +453,7 @@ static void cut(struct ouro__tie *tie, ouro_loop *loop, bool quietly)
         l->state = CLOSED;
         close(l->at.fd);
         l->at.fd = -1;
-        ouro__listener_unref(l);
+        unref(l);
     } else if (!loop->abandoned) {
         begin_close(l);
     } else {
@@ -469,29 +526,13 @@ int ouro_listener_open(const ouro_address *address, const ouro_listener_options 
     return make_or_close(rc, &listening, opts, ret_listener);
 }
 
-/* 0 and whether @fd listens for streams, or why not. */
-static int examine(int fd)
-{
-    int value = 0;
-    socklen_t size = sizeof(value);
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &size) < 0)
-        return -errno;
-    if (value != SOCK_STREAM)
-        return -EOPNOTSUPP;
-    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) < 0)
-        return -errno;
-    return value ? 0 : -EINVAL;
-}
-
 int ouro_listener_from_fd(int fd, const ouro_listener_options *opts, ouro_listener **ret_listener)
 {
-    struct ouro__listening listening = {.fd = fd};
+    struct ouro__listening listening;
     ouro_loop *loop;
     int rc = ret_listener ? ouro__loop_for_wait(&loop) : -EINVAL;
     if (rc == 0)
-        rc = examine(fd);
-    if (rc == 0)
-        rc = ouro_sockopt_address(fd, &listening.address);
+        rc = ouro__listening_from(fd, &listening);
     return rc < 0 ? rc : ouro__listener_make(&listening, opts, ret_listener);
 }
 
@@ -527,7 +568,7 @@ ouro_future *ouro_listener_accept(ouro_listener *l)
         ouro__store_unreserve(&l->ready);
         return f;
     }
-    ouro__listener_ref(l);
+    ref(l);
     l->stats.waiting++;
     go_on(l);
     return f;
@@ -553,7 +594,7 @@ ouro_listener *ouro_listener_free(ouro_listener *l)
         return NULL;
     if (!ouro__loop_forked(l->loop))
         begin_close(l);
-    ouro__listener_unref(l);
+    unref(l);
     return NULL;
 }
 

@@ -28,6 +28,9 @@ int ouro__listening_at(const char *where, const ouro_listener_options *opts,
 int ouro__listening_on(const ouro_address *address, const ouro_listener_options *opts,
                        struct ouro__listening *ret_listening);
 
+/* One that listens already. 0, or why @fd is none; it stays the caller's then. */
+int ouro__listening_from(int fd, struct ouro__listening *ret_listening);
+
 /* Remove its path, unless that is another's by now. Never fails. */
 void ouro__listening_unlink(struct ouro__listening *listening);
 
@@ -38,9 +41,16 @@ int ouro__listener_make(const struct ouro__listening *listening, const ouro_list
 /* 0, or why @l cannot be used: -EINVAL, -EXDEV, -ECHILD, -ESHUTDOWN, -EBADF. */
 int ouro__listener_check(const ouro_listener *l);
 
-/* A reference: the record stays, listening or not. */
-void ouro__listener_ref(ouro_listener *l);
-void ouro__listener_unref(ouro_listener *l);
+/* Its path is somebody else's from now on, and stays. */
+void ouro__listener_leave_path(ouro_listener *l);
+
+/* A reference: the record stays, listening or not. What has come when it closes, and what is in the
+ * kernel's queue then, is kept meanwhile. */
+void ouro__listener_keep(ouro_listener *l);
+void ouro__listener_unkeep(ouro_listener *l);
+
+/* The next of that. 0; -ENOENT: there is none; -ENOMEM: one has been dropped. */
+int ouro__listener_left(ouro_listener *l, ouro_stream **ret_stream);
 
 /* Take no more connections from the kernel until somebody asks for one. Allocates nothing. */
 void ouro__listener_rest(ouro_listener *l);

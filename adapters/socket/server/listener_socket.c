@@ -178,3 +178,28 @@ int ouro__listening_at(const char *where, const ouro_listener_options *opts,
     int rc = where ? ouro_address_parse(where, &a) : -EINVAL;
     return rc < 0 ? rc : ouro__listening_on(&a, opts, ret_listening);
 }
+
+/* 0 if @fd listens for streams, or why not. */
+static int examine(int fd)
+{
+    int value = 0;
+    socklen_t size = sizeof(value);
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &size) < 0)
+        return -errno;
+    if (value != SOCK_STREAM)
+        return -EOPNOTSUPP;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) < 0)
+        return -errno;
+    return value ? 0 : -EINVAL;
+}
+
+int ouro__listening_from(int fd, struct ouro__listening *ret_listening)
+{
+    struct ouro__listening l = {.fd = fd};
+    int rc = examine(fd);
+    if (rc == 0)
+        rc = ouro_sockopt_address(fd, &l.address);
+    if (rc == 0)
+        *ret_listening = l;
+    return rc;
+}

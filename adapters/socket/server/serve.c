@@ -7,8 +7,9 @@
  * task accepts, nothing else. The connections are the task's group.
  *
  * Happy path: wait for room, if there is a limit; accept; start the handler; again. A stop cancels
- * the scope of accepting. The listener is closed, and the task leaves its group, which waits for
- * the last connection; the deadline of the stop cancels the group.
+ * the scope of accepting. The listener is closed, who had connected by then is still served, and the
+ * task leaves its group, which waits for the last connection; the deadline of the stop cancels the
+ * group.
  *
  * How it fails: for want of memory one connection is refused, and the next may be served. What
  * accepting fails with for good ends the server like a stop, and is what it comes to. A handler's
@@ -169,12 +170,17 @@ static int start(struct server *sv, ouro_stream *s)
     return rc;
 }
 
+static void refuse(struct server *sv, ouro_stream *s)
+{
+    sv->stats.refused++;
+    ouro_stream_free(s);
+}
+
 static void start_or_refuse(struct server *sv, ouro_stream *s)
 {
     ouro_server_stats *stats = &sv->stats;
     if (start(sv, s) < 0) {
-        stats->refused++;
-        ouro_stream_free(s);
+        refuse(sv, s);
         return;
     }
     stats->accepted++;
@@ -232,6 +238,19 @@ static int64_t accept_all(struct server *sv)
     return sv->stopping || rc == -EBADF ? 0 : rc;
 }
 
+/* Who had connected before the listener was closed. When the connections are cancelled the wait for
+ * room is, too, and there is no group to start others in. */
+static void serve_left(struct server *sv)
+{
+    ouro_stream *s = NULL;
+    int rc;
+    while ((rc = ouro__listener_left(sv->listener, &s)) != -ENOENT)
+        if (rc == 0 && wait_for_room(sv) == 0)
+            start_or_refuse(sv, s);
+        else
+            refuse(sv, rc == 0 ? s : NULL);
+}
+
 /* ---- The task -------------------------------------------------------------------------------- */
 
 static int64_t serve_group(struct server *sv)
@@ -250,10 +269,12 @@ static int64_t serve_group(struct server *sv)
     sv->group = &group;
     rc = accept_all(sv);
     stop(sv, sv->stopping ? OURO_FOREVER : sv->opts.grace);
-    if (!sv->opts.keep_listening)
+    if (!sv->opts.keep_listening) {
         ouro_await(ouro_listener_close(sv->listener));
-    else
+        serve_left(sv);
+    } else {
         ouro__listener_rest(sv->listener);
+    }
     ouro_group_exit(&group, 0);
     sv->group = NULL;
     return rc;
@@ -286,7 +307,7 @@ static void task_ended(struct ouro__job *job)
     ouro__timer_cancel(&sv->f.loop->timers, &sv->deadline);
     ouro__unref(sv->task);
     sv->task = NULL;
-    ouro__listener_unref(sv->listener);
+    ouro__listener_unkeep(sv->listener);
     if (cancelled)
         ouro__settle(&sv->f, OURO_CANCELLED, -ECANCELED);
     else
@@ -372,7 +393,7 @@ ouro_future *ouro_serve(ouro_listener *l, ouro_serve_fn *handler, void *arg,
         ouro__future_discard(&sv->f);
         return ouro__failed(rc);
     }
-    ouro__listener_ref(l);
+    ouro__listener_keep(l);
     ouro__watch(sv->task, &sv->job);
     return &sv->f;
 }

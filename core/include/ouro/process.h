@@ -45,6 +45,9 @@ typedef struct ouro_process_options {
                         group */
     int new_session;   /**< not 0: it leads a session of its own, without a terminal; implies
                           new_group */
+    const int *fds;    /**< descriptors that it has as 3, 4 and so on, whatever they are here.
+                          Duplicated before the call returns. Default: none */
+    size_t fd_count;   /**< how many; 1000 at most */
     ouro_scope *scope; /**< when this scope of the current task is left while the child lives, it is
                                   killed (SIGKILL) and waited for. Default: it goes on by itself */
 } ouro_process_options;
@@ -61,14 +64,16 @@ typedef struct ouro_output {
 OURO_BEGIN_DECLS
 
 /**
- * Start a process. It begins with no signal blocked or ignored, and no descriptors but the three.
+ * Start a process. It begins with no signal blocked or ignored, and no descriptors but the three
+ * and those that are given to it.
  *
  * @param opts  Everything in it is copied before this returns, and so are the environment and PATH
  *              where they are the parent's. A relative path to the program starts from cwd.
  * @return A future, never NULL: 0, and an ouro_process in ptr, for ouro_await_ptr(); an unwanted
  *         one goes on by itself. -ENOENT, -EACCES, -ENOEXEC, ...: ouro_future_detail() names the
  *         program or the directory. -EINVAL (no argv, an unknown stdio, OURO_STDOUT not for err, a
- *         scope that is not the current task's), -EMFILE, -EAGAIN, -ENOMEM, -EPERM (no loop on this
+ *         scope that is not the current task's, too many descriptors), -EBADF (one of them is not
+ *         open), -EMFILE, -EAGAIN, -ENOMEM, -EPERM (no loop on this
  *         thread), -ECHILD, -ESHUTDOWN. A cancel comes too late once it is being started: then it
  *         is there.
  * @owns the caller.   @thread Loop thread only.

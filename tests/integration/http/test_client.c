@@ -373,12 +373,12 @@ KernelTest(http_client, tells_no_secrets_to_whom_it_is_redirected)
     struct wild *w = wild_start(away);
     ouro_http_client *c = client();
     const ouro_http_field fields[] = {
-        {"authorization", "Bearer x"}, {"Cookie", "a=b"}, {"Host", "me"}, {"X-Test", "1"}};
+        {"authorization", "Bearer x"}, {"Cookie", "a=b"}, {"Host", "me"}, {"Accept", "a/b"}};
     ouro_http_options o = {.headers = fields, .header_count = 4};
     check_hops(w, ouro_http_get(c, wild_url(w, "/here"), &o), "GET /end ", "", 1);
     check(strstr(w->last, "authorization: Bearer x") && strstr(w->last, "Cookie: a=b"));
     check_hops(other, ouro_http_get(c, wild_url(w, "/away"), &o), "GET / ", "", 1);
-    check(strstr(other->last, "X-Test: 1") != NULL);
+    check(strstr(other->last, "Accept: a/b") != NULL);
     check(!strcasestr(other->last, "authorization") && !strcasestr(other->last, "cookie"));
     check(!strstr(other->last, "Host: me"));
 
@@ -387,6 +387,45 @@ KernelTest(http_client, tells_no_secrets_to_whom_it_is_redirected)
     check_hops(other, ouro_http_get(c, url, NULL), "GET / ", "", 1);
     check(strcasestr(w->last, "authorization: basic") != NULL);
     check(!strcasestr(other->last, "authorization"));
+    ouro_http_client_free(c);
+    wild_stop(w);
+    wild_stop(other);
+    return 0;
+}
+
+KernelTest(http_client, tells_another_origin_only_what_is_wanted_unless_asked_to)
+{
+    struct wild *other = wild_start(NULL);
+    char there[256], back[512];
+    snprintf(there, sizeof there, "HTTP/1.1 307 X\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n",
+             wild_url(other, "/"));
+    struct script away[] = {{.path = "/away", .bytes = there}, {0}};
+    struct wild *w = wild_start(away);
+    snprintf(back, sizeof back, "HTTP/1.1 302 X\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n",
+             wild_url(w, "/end"));
+    struct script returns[] = {{.path = "/back", .bytes = back}, {0}};
+    other->scripts = returns;
+    ouro_http_client *c = client();
+    const ouro_http_field fields[] = {{"X-Api-Key", "k1"},     {"AUTHORIZATION", "k2"},
+                                      {"X-Empty", ""},         {"Accept", "text/x"},
+                                      {"User-Agent", "agent"}, {"Host", "me"},
+                                      {"Content-Type", "a/b"}, {"Proxy-Authorization", "k3"}};
+    ouro_http_options o = {.headers = fields, .header_count = 8, .data = "abc", .size = 3};
+    check_hops(other, ouro_http_post(c, wild_url(w, "/away"), &o), "POST / ", "abc", 1);
+    check(strstr(w->last, "X-Api-Key: k1") && strstr(w->last, "Host: me"));
+    check(!strcasestr(other->last, "x-api-key") && !strcasestr(other->last, "authorization"));
+    check(!strstr(other->last, "X-Empty") && !strstr(other->last, "Host: me"));
+    check(strstr(other->last, "Accept: text/x") && strstr(other->last, "User-Agent: agent"));
+    check(strstr(other->last, "Content-Type: a/b") && !strstr(other->last, "Expect"));
+
+    o.headers_follow = 1;
+    check_hops(other, ouro_http_post(c, wild_url(w, "/away"), &o), "POST / ", "abc", 1);
+    check(strstr(other->last, "X-Api-Key: k1") && strstr(other->last, "AUTHORIZATION: k2"));
+    check(strstr(other->last, "X-Empty:") && !strstr(other->last, "Host: me"));
+
+    o = (ouro_http_options){.headers = fields, .header_count = 8}; /* nor when it leads back */
+    check_hops(w, ouro_http_get(c, wild_url(other, "/back"), &o), "GET /end ", "", 1);
+    check(!strstr(w->last, "X-Api-Key"));
     ouro_http_client_free(c);
     wild_stop(w);
     wild_stop(other);
@@ -710,4 +749,25 @@ Test(http_client, gets_pages_from_nginx)
 Test(http_client, speaks_tls_and_http_2)
 {
     on_nginx(with_tls, true);
+}
+
+static int64_t with_downgrade(void *arg)
+{
+    struct nginx *n = arg;
+    char url[256];
+    ouro_http_client *c = client_with((ouro_http_client_options){.ca_file = nginx_certificate(n)});
+    ouro_http_options any = {.downgrade = 1};
+    snprintf(url, sizeof url, "https://localhost:%d/insecure", nginx_tls_port(n));
+    check_eq(words_of(ouro_http_get(c, url, NULL), "redirected from https to http"), -EPERM);
+    ouro_http_response *r = answer(ouro_http_get(c, url, &any));
+    check_text(r->body, "hello\n");
+    check(strncmp(r->url, "http://", 7) == 0);
+    ouro_http_response_free(r);
+    ouro_http_client_free(c);
+    return 0;
+}
+
+Test(http_client, is_not_led_from_https_to_http_unless_asked_to)
+{
+    on_nginx(with_downgrade, true);
 }

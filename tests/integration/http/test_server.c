@@ -465,6 +465,7 @@ KernelTest(server, holds_a_thousand_idle_connections_and_ends_them_at_once)
     check_body(get("/"), "hello");
     say(s[MANY - 1], "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     check_body(hear_until(s[MANY - 1], "hello", NULL), "hello");
+    pause_ms(1000); /* none of them is new any more */
     ouro_ns before = ouro_now();
     site_close();
     check(ouro_now() - before < OURO_MS(900));
@@ -513,6 +514,8 @@ KernelTest(server, answers_what_it_works_on_when_it_stops)
     site_route("GET", "/", waits);
     site_open(NULL);
     ouro_stream *busy = dial(), *idle = dial();
+    say(idle, "GET /none HTTP/1.1\r\nHost: a\r\n\r\n");
+    check_status(hear_until(idle, "404 Not Found\n", NULL), 404);
     say(busy, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     pause_ms(20);
     check_eq(ouro_server_stop(site.serving, OURO_SEC(5)), 1);
@@ -626,13 +629,15 @@ KernelTest(server, logs_what_clients_cannot_forge)
     site_open(NULL);
     free(ask("GET /?a=%22 HTTP/1.1\r\nHost: a\r\nUser-Agent: x\" \"\\y\xe9\r\n"
              "Referer: http://r/\r\nConnection: close\r\n\r\n"));
+    free(ask("GET /old HTTP/1.0\r\n\r\n"));
     free(ask("BAD\r\n\r\n"));
     site_close();
     fclose(fp);
     check_has(text, "127.0.0.1 - - [");
     check_has(text, "] \"GET /?a=%22 HTTP/1.1\" 200 5 \"http://r/\" \"x\\x22 \\x22\\x5Cy\\xE9\" ");
-    check_has(text, "] \"- - HTTP/1.1\" 400 16 \"-\" \"-\" ");
-    check_eq(count_of(text, "\n"), 2);
+    check_has(text, "] \"GET /old HTTP/1.0\" 404 14 \"-\" \"-\" ");
+    check_has(text, "] \"-\" 400 16 \"-\" \"-\" ");
+    check_eq(count_of(text, "\n"), 3);
     free(text);
     return 0;
 }

@@ -74,6 +74,7 @@ static void open_site(void)
     check_eq(mkfifo(path, 0600), 0);
     site_new(NULL);
     site_route("GET", "/f/{path...}", serves);
+    site_route("POST", "/any/{path...}", serves);
     site_route("GET", "/raw", serves_raw);
     site_route("GET", "/one", serves_one);
     site_open(NULL);
@@ -117,7 +118,6 @@ KernelTest(files, are_sent_with_what_is_known_of_them)
     check_has(a, "Content-Type: application/json\r\n");
     free(a);
     check_body(get("/f/none"), "");
-    check_body(get("/f/sub"), "<p>");
     check_body(get("/f/sub/"), "<p>");
     check_body(get("/f/in"), "0123456789");
     check_body(get("/one"), "secret");
@@ -188,6 +188,41 @@ static const struct {
     {"lines=1-2", 200, NULL, "0123456789"},
 };
 
+static void check_moved(const char *target, const char *where)
+{
+    char line[256];
+    char *a = get(target);
+    check_eq(status_of(a), 301);
+    snprintf(line, sizeof(line), "\r\nLocation: %s\r\n", where);
+    check_has(a, line);
+    check_text(body_of(a), "");
+    free(a);
+}
+
+/* Without the slash relative links of its index would lead elsewhere. Where it leads to is relative,
+ * so that no host, and no prefix that a proxy has taken off, has to be known. */
+KernelTest(files, of_a_folder_are_seen_from_behind_its_slash)
+{
+    open_site();
+    check_moved("/f/sub", "./sub/");
+    check_moved("/f/sub?x=1&y=%0d%0a?", "./sub/?x=1&y=%0d%0a?");
+    check_moved("/f/%73ub", "./%73ub/");
+    check_moved("/f//sub", "./sub/");
+    check_moved("//f/sub", "./sub/");
+    check_moved("/f/./sub/../sub", "./sub/");
+    check_moved("http://other/f/sub?a", "./sub/?a");
+    check_body(get("/f/sub/"), "<p>");
+    check_body(get("/f/sub/?x"), "<p>");
+    check_body(get("/f/sub/index.html"), "<p>");
+    check_body(get("/raw?path=sub"), "<p>"); /* a path of the handler's own is no such place */
+    check_body(get("/raw?path=w"), "404 Not Found\n");
+    char *a = ask("HEAD /f/sub HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    check_has(a, "\r\nLocation: ./sub/\r\n");
+    free(a);
+    close_site();
+    return 0;
+}
+
 KernelTest(files, are_sent_in_part)
 {
     char fields[256];
@@ -223,10 +258,20 @@ static void field_of(const char *answer, const char *name, char *to)
     to[size] = '\0';
 }
 
+/* The second in which a file was written may yet see another version of it. */
+static void make_old(const char *name)
+{
+    char path[256];
+    struct timespec times[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    check_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
 KernelTest(files, are_sent_on_condition)
 {
     char tag[64], when[64], fields[512];
     open_site();
+    make_old("www/a.txt");
     char *a = get("/f/a.txt");
     field_of(a, "ETag", tag);
     field_of(a, "Last-Modified", when);
@@ -266,6 +311,51 @@ KernelTest(files, are_sent_on_condition)
     }
     snprintf(fields, sizeof(fields), "If-None-Match: \"x\"\r\nIf-Modified-Since: %s\r\n", when);
     check_status(get_with("/f/a.txt", fields), 200); /* the tag alone counts */
+    close_site();
+    return 0;
+}
+
+KernelTest(files, are_taken_up_again_by_their_time_only_when_that_is_sure)
+{
+    char fields[256], *end;
+    open_site();
+    for (int old = 0; old < 2; old++) {
+        if (old)
+            make_old("www/a.txt");
+        char *a = get("/f/a.txt"), *modified = strstr(a, "Last-Modified: ");
+        check(modified != NULL);
+        modified += strlen("Last-Modified: ");
+        end = strstr(modified, "\r\n");
+        snprintf(fields, sizeof(fields), "Range: bytes=2-3\r\nIf-Range: %.*s\r\n",
+                 (int)(end - modified), modified);
+        free(a);
+        check_status(get_with("/f/a.txt", fields), old ? 206 : 200);
+    }
+    check_status(get_with("/f/a.txt", "Range: bytes=2-3\r\nIf-Range: W/\"x\"\r\n"), 200);
+    close_site();
+    return 0;
+}
+
+KernelTest(files, know_units_of_ranges_in_any_case)
+{
+    open_site();
+    check_body(get_with("/f/a.txt", "Range: Bytes=2-3\r\n"), "23");
+    check_status(get_with("/f/a.txt", "Range: octets=2-3\r\n"), 200);
+    close_site();
+    return 0;
+}
+
+KernelTest(files, that_are_there_already_end_other_methods_than_get_with_412)
+{
+    open_site();
+    make_old("www/a.txt");
+    check_status(ask("POST /any/a.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                     "If-None-Match: *\r\nContent-Length: 0\r\n\r\n"),
+                 412);
+    check_status(ask("POST /any/a.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                     "If-Modified-Since: Sun, 06 Nov 2044 08:49:37 GMT\r\n"
+                     "Content-Length: 0\r\n\r\n"),
+                 200);
     close_site();
     return 0;
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What a server refuses, and with which status; and clients that are slow on purpose. */
+#define _GNU_SOURCE
 #include "server_test.h"
+
+#include <unistd.h>
 
 static int64_t hello(ouro_http_request *r, void *arg)
 {
@@ -154,11 +157,9 @@ static int64_t large(ouro_http_request *r, void *arg)
     return n;
 }
 
-KernelTest(limits, cut_off_a_client_that_takes_nothing)
+/* The connection has to end soon. */
+static void ask_and_take_nothing(void)
 {
-    site_new(&(ouro_http_server_options){.write_limit = OURO_MS(150)});
-    site_route("GET", "/", large);
-    site_open(NULL);
     ouro_stream *s = dial();
     int small = 4096;
     setsockopt(ouro_stream_fd(s), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
@@ -167,8 +168,16 @@ KernelTest(limits, cut_off_a_client_that_takes_nothing)
         pause_ms(10);
     check_eq(site_stats().live, 0);
     ouro_stream_free(s);
+}
 
-    s = dial(); /* who is slow, but takes some, gets all */
+KernelTest(limits, cut_off_a_client_that_takes_nothing)
+{
+    site_new(&(ouro_http_server_options){.write_limit = OURO_MS(150)});
+    site_route("GET", "/", large);
+    site_open(NULL);
+    ask_and_take_nothing();
+
+    ouro_stream *s = dial(); /* who is slow, but takes some, gets all */
     say(s, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     static char bytes[16 << 10];
     size_t size = 0;
@@ -181,6 +190,75 @@ KernelTest(limits, cut_off_a_client_that_takes_nothing)
     check_eq(n, 0);
     check(size > 8 << 20);
     ouro_stream_free(s);
+    site_close();
+    return 0;
+}
+
+static int64_t hear_all(void *arg)
+{
+    free(hear(arg));
+    return 0;
+}
+
+/* Reads the body while it sends, and says how the body ended. */
+static int64_t sends_while_it_reads(ouro_http_request *r, void *arg)
+{
+    static char bytes[3 << 20];
+    const void *piece;
+    int64_t n, *ret = arg;
+    check_eq(ouro_http_reply_begin(r, 200, NULL), 0);
+    ouro_future *read = ouro_http_body_next(r, &piece);
+    ouro_future *sent = ouro_http_send(r, bytes, sizeof(bytes));
+    ouro_await(sent);
+    n = ouro_await(read);
+    *ret = n;
+    return n < 0 ? n : 0;
+}
+
+KernelTest(limits, of_a_body_and_of_an_answer_do_not_disturb_each_other)
+{
+    static int64_t ended;
+    site_new(&(ouro_http_server_options){.body_limit = OURO_MS(600), .write_limit = OURO_MS(200)});
+    check_eq(ouro_http_route(site.http, "POST", "/", sends_while_it_reads, &ended), 0);
+    site_open(NULL);
+    ouro_stream *s = dial(); /* the body comes late, but in time */
+    say(s, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nConnection: close\r\n\r\n");
+    ouro_future *heard = ouro_spawn(hear_all, s);
+    pause_ms(350);
+    say(s, "12345");
+    check_eq(ouro_await(heard), 0);
+    check_eq(ended, 5);
+    ouro_stream_free(s);
+
+    s = dial(); /* it does not come, and that takes no longer than it may */
+    ouro_ns before = ouro_now();
+    say(s, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nConnection: close\r\n\r\n");
+    heard = ouro_spawn(hear_all, s);
+    ouro_await(heard);
+    check_eq(ended, -OURO_EHTTP(408));
+    check(ouro_now() - before >= OURO_MS(599));
+    ouro_stream_free(s);
+    site_close();
+    return 0;
+}
+
+static int64_t sends_a_file(ouro_http_request *r, void *arg)
+{
+    return ouro_http_reply_file(r, arg, NULL);
+}
+
+KernelTest(limits, cut_off_a_client_that_takes_nothing_of_a_file)
+{
+    char path[] = "/tmp/ouro-http.XXXXXX";
+    int fd = mkstemp(path);
+    check(fd >= 0);
+    check_eq(ftruncate(fd, 64 << 20), 0);
+    close(fd);
+    site_new(&(ouro_http_server_options){.write_limit = OURO_MS(150)});
+    check_eq(ouro_http_route(site.http, "GET", "/", sends_a_file, path), 0);
+    site_open(NULL);
+    ask_and_take_nothing();
+    unlink(path);
     site_close();
     return 0;
 }

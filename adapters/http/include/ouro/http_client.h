@@ -118,6 +118,11 @@ typedef struct ouro_http_options {
     size_t body_max;              /**< bytes of an answer that is kept: -EMSGSIZE. Default:
                                          64 MiB */
     int redirects_max;            /**< -1: follow none. Default: 10 */
+    int headers_follow; /**< not 0: a redirect to another origin (scheme, host and port) is sent all
+                             of headers but Host. Default: of them only Accept and its like,
+                             Cache-Control, Content-Encoding, -Language and -Type, Expect, Range and
+                             User-Agent, since each of the others may be a secret */
+    int downgrade;      /**< not 0: a redirect from https to http is followed. Default: -EPERM */
 } ouro_http_options;
 
 /** What a client has done. */
@@ -173,6 +178,7 @@ ouro_http_client *ouro_http_client_free(ouro_http_client *client);
  *     -EMFILE
  *   - -EPROTO      the answer is no HTTP, or breaks off; a redirect to what is no URL
  *   - -ELOOP       more than redirects_max
+ *   - -EPERM       a redirect from https to http, see downgrade
  *   - -EMSGSIZE    more than body_max, or a header of more than 256 KiB
  *   - -EKEYREJECTED the certificate is not to be trusted
  *   - -ECONNABORTED TLS failed otherwise

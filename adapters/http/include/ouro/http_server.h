@@ -18,10 +18,13 @@
  * before the answer to the one before (pipelining) are answered in order, one at a time.
  *
  * A client may also shut down its sending side and wait for the answer, which looks the same from
- * here until something is sent. Who does that does it right behind the request, so within 20 ms of
- * it such an end is taken for that, and the answer is sent; later for a client that has gone. Of a
- * body that the handler has not read yet nobody knows when it came: there an end is taken for that,
- * too, until the body is read and turns out to be cut off. A reset is always a client that has gone.
+ * here until something is sent: then the system of a client that has gone answers with a reset,
+ * which cancels the handler. So 250 ms after such an end, if the handler still waits, "102 Processing"
+ * is sent, which HTTP/1.1 has clients overlook (RFC 9110, 15.2), and a comment between the events of
+ * ouro_http_send_event(). Where nothing can be sent that means nothing, to HTTP/1.0 and within other
+ * replies that are sent piece by piece, an end within 1 s of the request's last byte is taken for a
+ * client that waits, a later one for one that has gone; one that was taken for the wrong thing is
+ * noticed with the next piece.
  *
  * A handler replies once, by one of the ouro_http_reply calls, which copy and do not wait: what
  * they were given is sent when the handler has returned. Whoever has more to say than memory should
@@ -57,11 +60,15 @@ typedef int64_t ouro_http_handler(ouro_http_request *r, void *arg);
  */
 typedef int64_t ouro_http_middleware(ouro_http_request *r, ouro_http_next *next, void *arg);
 
+/** Makes a worker's server ready to serve, for ouro_http_serve_workers(). */
+typedef int64_t ouro_http_setup_fn(ouro_http_server *server, void *arg);
+
 /** One line of the access log. Everything in it is borrowed for the call. */
 typedef struct ouro_http_access {
     const char *client;     /**< address of the peer */
     const char *method;     /**< as it came; "-" of a request that could not be read */
     const char *target;     /**< as it came, quoted for a log; "-" likewise */
+    int version;            /**< of HTTP, as it came: 10, 11; 0 likewise */
     int status;             /**< of the answer */
     uint64_t bytes;         /**< of the body that was sent */
     ouro_ns time;           /**< from the first byte of the request to the last of the answer */
@@ -184,7 +191,8 @@ int64_t ouro_http_next_run(ouro_http_request *r, ouro_http_next *next);
 
 /**
  * Serve a listener's connections. Else as ouro_serve(): a cancel, or ouro_server_stop(), has it
- * accept no more, and answer what was asked; connections that wait for a request end at once. The
+ * accept no more, and answer what was asked, with "Connection: close"; connections that wait for
+ * another request end at once, those on which nothing has come yet 1 s after they were accepted. The
  * callbacks of @p opts are given ouro_http_server_options.arg.
  *
  * @param server  Borrowed until the future has settled.
@@ -194,6 +202,25 @@ int64_t ouro_http_next_run(ouro_http_request *r, ouro_http_next *next);
  */
 ouro_future *ouro_http_serve(ouro_http_server *server, ouro_listener *l,
                              const ouro_serve_options *opts) OURO_NODISCARD;
+
+/**
+ * Be a server: listen at one place with several workers, each a thread with a loop and a server of
+ * its own, and serve until SIGINT or SIGTERM. Else as ouro_serve_workers(), of which it has restarts
+ * and inherited sockets, too.
+ *
+ * @param workers  How many; 0: ouro_cpu_count().
+ * @param where    See ouro_listen(). Borrowed.
+ * @param setup    Called for each server, in a task of its worker: adds routes and middleware, and
+ *                 may wait. Returns 0, or an error that ends all.
+ * @param arg      Passed to @p setup, on_listening and on_restart. Shared by all threads.
+ * @param server   Options of each server; NULL for defaults. Its callbacks run on all threads.
+ * @param opts     Copied; NULL for defaults.
+ * @return As ouro_serve_workers(), or what @p setup or ouro_http_server_new() failed with.
+ * @thread Any without a loop.   @suspends Blocks the thread.
+ */
+int64_t ouro_http_serve_workers(int workers, const char *where, ouro_http_setup_fn *setup,
+                                void *arg, const ouro_http_server_options *server,
+                                const ouro_serve_workers_options *opts);
 
 /**
  * Serve one connection that is there already, in the calling task, to its end.
@@ -437,7 +464,9 @@ int64_t ouro_http_reply_file(ouro_http_request *r, const char *path,
  * @param r       Borrowed.
  * @param folder  Borrowed for the call.
  * @param path    What the client asked for, such as ouro_http_param(r, "path"). A folder is its
- *                index.html. Borrowed for the call.
+ *                index.html; if the path of the request ends in it, and not in a slash, the reply is
+ *                a 301 to where it does, with the query, since links in it are relative to that.
+ *                Borrowed for the call.
  * @param opts    Copied; NULL for defaults.
  * @return See ouro_http_reply_file().   @thread Loop thread only, in the handler's task.
  */

@@ -6,6 +6,7 @@
 #include <ouro/future.h>
 #include <ouro/listener.h>
 #include <ouro/loop.h>
+#include <ouro/restart.h>
 #include <ouro/stream.h>
 
 /**
@@ -25,9 +26,9 @@
  *     ouro_await(ouro_serve(listener, echo, NULL, NULL));
  *
  * A server is a future: it settles when it has stopped. To stop it is to cancel it, which awaiting
- * it in a task does when that is cancelled, as by SIGINT; or ouro_server_stop(). It then accepts no
- * more, closes the listener, lets the connections there are come to their end for a while, cancels
- * the rest, and waits for them. So nothing of it is left when it has settled.
+ * it in a task does when that is cancelled, as by SIGINT; or ouro_server_stop(). It then closes the
+ * listener, serves who had connected before, lets the connections there are come to their end for a
+ * while, cancels the rest, and waits for them. So nothing of it is left when it has settled.
  *
  * ouro_serve_workers() is a whole program: a loop, a listener and a server on each processor.
  */
@@ -62,8 +63,9 @@ typedef struct ouro_serve_options {
                             it has settled. Default: "connection" */
     ouro_serve_error_fn *on_error; /**< called for each connection that ends with an error, but for
                                         those that the server cancels. Default: they are counted */
-    ouro_serve_stop_fn *on_stop; /**< called once, when the server begins to stop. Default: nothing
-                                      is told; connections may ask nobody whether it does */
+    ouro_serve_stop_fn *on_stop; /**< called once, when the server begins to stop. Connections that
+                                      had come by then may begin after it. Default: nothing is told;
+                                      connections may ask nobody whether it does */
     int keep_listening; /**< not 0: the listener is not closed when the server stops, so that
                              another can go on with it. Default: it is, so that clients turn
                              elsewhere */
@@ -79,12 +81,25 @@ typedef struct ouro_server_stats {
     int64_t peak;       /**< most at a time */
 } ouro_server_stats;
 
+/** Told what has come of a restart: the id of the process that takes over, or an error, with @p why
+ *  in words, NULL if there are none. -EALREADY: one was under way, or had succeeded. Runs on the
+ *  loop of worker 0. */
+typedef void ouro_serve_restart_fn(int64_t result, const char *why, void *arg);
+
 /** Options of ouro_serve_workers(). Zero is the default of every field. */
 typedef struct ouro_serve_workers_options {
     ouro_serve_options serve;       /**< of each worker: a limit is each one's */
     ouro_listener_options listener; /**< of each worker; socket.reuse_port is set */
     ouro_run_options run;           /**< of each worker */
     int keep_sigterm;               /**< not 0: leave SIGTERM alone. run.keep_sigint: SIGINT */
+    int inherit;        /**< not 0: listen at the sockets that this process was started with
+                              (ouro_listen_fds()), if there are any, and not at the place */
+    int restart_signal; /**< such as SIGUSR2: has ouro_restart() start this program anew, and ends
+                              this process in good order when the new one is ready. Implies
+                              inherit. Default: none */
+    ouro_restart_options restart;      /**< of the new process; what it has is borrowed until the
+                                            call returns */
+    ouro_serve_restart_fn *on_restart; /**< called for each such signal. Default: nothing is said */
     void (*on_listening)(const ouro_address *address, void *arg); /**< called once, on the calling
                                         thread, when connections are possible: with port 0 it tells
                                         which. There is no loop or thread yet, so it may fork.
@@ -92,6 +107,18 @@ typedef struct ouro_serve_workers_options {
     ouro_server_stats *ret_stats; /**< receives the sums over all workers; peak and live too. Lent
                                        until the call returns. Default: none */
 } ouro_serve_workers_options;
+
+/** What each worker does, for ouro_serve_workers_with(). */
+typedef struct ouro_service {
+    /** Begins to serve a listener: runs in a task of the worker, and may wait. @p opts are those of
+     *  ouro_serve_workers(), @p ret_own receives what finish() is given; NULL before. Returns what
+     *  ouro_serve() or a call on top of it returns, or a future that has failed already. */
+    ouro_future *(*start)(ouro_listener *l, const ouro_serve_options *opts, void *of,
+                          void **ret_own);
+    void (*finish)(void *own); /**< the future has settled: gives back what start() has made. Runs
+                                    in the same task, also after a failure. NULL: nothing to do */
+    void *of;                  /**< passed to start(). Shared by all threads */
+} ouro_service;
 
 OURO_BEGIN_DECLS
 
@@ -158,6 +185,13 @@ int ouro_server_stats_get(const ouro_future *server, ouro_server_stats *ret_stat
  * left, a second SIGINT kills the process. Both are taken over only where their disposition is the
  * default.
  *
+ * With opts->inherit, sockets that the process was started with are served whatever their number:
+ * where there are fewer than workers, several share one; where there are more, a worker serves
+ * several. All of them are handed on at a restart. So with restart_signal no connection is lost, in
+ * whatever queue it waits and with whatever number of workers the new process is started.
+ *
+ * ouro_restart_ready() is called when all workers serve.
+ *
  * @param workers  How many, 1024 at most; 0: ouro_cpu_count().
  * @param where    See ouro_listen(). Borrowed.
  * @param handler  The body of each connection's task; runs on all threads: ouro_worker_index().
@@ -170,6 +204,21 @@ int ouro_server_stats_get(const ouro_future *server, ouro_server_stats *ret_stat
  */
 int64_t ouro_serve_workers(int workers, const char *where, ouro_serve_fn *handler, void *arg,
                            const ouro_serve_workers_options *opts);
+
+/**
+ * The same for what is more than a task for each connection, such as a protocol that has a server
+ * of its own.
+ *
+ * @param workers  See ouro_serve_workers().
+ * @param where    Likewise.
+ * @param service  What each worker does, for each of its listeners. Copied.
+ * @param arg      Passed to on_listening and on_restart.
+ * @param opts     Copied; NULL for defaults.
+ * @return As ouro_serve_workers(), or what a future of @p service failed with.
+ * @thread Any without a loop.   @suspends Blocks the thread.
+ */
+int64_t ouro_serve_workers_with(int workers, const char *where, const ouro_service *service,
+                                void *arg, const ouro_serve_workers_options *opts);
 
 OURO_END_DECLS
 
