@@ -9,9 +9,10 @@
 
 #define _GNU_SOURCE 1
 
-#include "bench.h"
+#include "rounds.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <liburing.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -38,10 +39,13 @@ void bench_fail(const char *format, ...)
     exit(1);
 }
 
+static const char *skipped;
+
 double bench_skip(const char *why)
 {
     static const char *said[16];
     size_t i = 0;
+    skipped = why;
     while (i < BENCH_COUNT(said) && said[i] && strcmp(said[i], why) != 0)
         i++;
     if (i < BENCH_COUNT(said) && !said[i]) {
@@ -49,6 +53,13 @@ double bench_skip(const char *why)
         fprintf(stderr, "bench: not measured: %s\n", why);
     }
     return NAN;
+}
+
+const char *bench_skipped(void)
+{
+    const char *why = skipped;
+    skipped = NULL;
+    return why;
 }
 
 static uint64_t read_clock(clockid_t clock)
@@ -165,24 +176,45 @@ double bench_in_child(bench_round *round, const void *arg)
     }
     close(fds[1]);
     int status = 1;
-    if (read(fds[0], &figure, sizeof figure) != sizeof figure || waitpid(pid, &status, 0) < 0 ||
-        status != 0)
+    struct rusage usage;
+    if (read(fds[0], &figure, sizeof figure) != sizeof figure ||
+        wait4(pid, &status, 0, &usage) < 0 || status != 0)
         bench_fail("a round in a child process ended with status %d", status);
     close(fds[0]);
+    bench_process(&usage);
     return figure;
+}
+
+static double status_bytes(const char *key)
+{
+    char line[128];
+    double kib = NAN;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && isnan(kib) && fgets(line, sizeof line, status))
+        if (strncmp(line, key, strlen(key)) == 0)
+            kib = strtod(line + strlen(key), NULL);
+    if (status)
+        fclose(status);
+    if (isnan(kib))
+        bench_fail("/proc/self/status has no %s", key);
+    return kib * 1024.0;
 }
 
 double bench_resident(void)
 {
-    char line[128];
-    long kib = -1;
-    FILE *status = fopen("/proc/self/status", "r");
-    while (status && fgets(line, sizeof line, status))
-        if (sscanf(line, "VmRSS: %ld", &kib) == 1)
-            break;
-    if (status)
-        fclose(status);
-    if (kib < 0)
-        bench_fail("/proc/self/status has no VmRSS");
-    return (double)kib * 1024.0;
+    return status_bytes("VmRSS:");
+}
+
+void bench_forget_peak(void)
+{
+    int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, "5", 1) != 1)
+        (void)bench_skip("peaks of memory of rounds in this process: no /proc/self/clear_refs");
+    if (fd >= 0)
+        close(fd);
+}
+
+double bench_peak(void)
+{
+    return status_bytes("VmHWM:");
 }

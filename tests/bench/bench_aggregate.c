@@ -36,11 +36,11 @@ static struct bench_server servers[] = {
      .file = "server_ouro",
      .args = {"aggregate", urls[0], urls[1]},
      .missing = "ouro: was not built"},
-    {.name = "go",
+    {.name = "Go",
      .file = "server.go",
      .args = {"aggregate", urls[0], urls[1]},
      .missing = "Go: golang-go"},
-    {.name = "fastapi",
+    {.name = "FastAPI",
      .file = "server.py",
      .args = {"fastapi", "aggregate", urls[0], urls[1]},
      .imports = "uvloop, fastapi, uvicorn, httpx",
@@ -81,12 +81,12 @@ static void start_upstreams(void)
 
 static void start(struct bench_server *s, double *ret_rate)
 {
-    double figures[WEB_FIGURES];
+    double figures[BENCH_FIGURES];
     if (s->pid)
         return;
     web_start(s, bench_race_cpu(), NULL);
     web_wrk(s, AT_ONCE, 50, figures); /* warms it up */
-    *ret_rate = figures[WEB_RATE];
+    *ret_rate = figures[BENCH_RATE];
 }
 
 static void measure(struct bench_server *s, size_t which, double *ret_figures)
@@ -107,22 +107,22 @@ static void measure(struct bench_server *s, size_t which, double *ret_figures)
     else
         web_rate(s, l->path, rates[i] / 2, ret_figures);
     if (l->connections == 50)
-        rates[i] = ret_figures[WEB_RATE];
+        rates[i] = ret_figures[BENCH_RATE];
 }
 
 int main(int argc, char **argv)
 {
     static const struct bench_race race = {
+        .title = "An endpoint that asks two upstreams at once",
         .name = "aggregate",
+        .unit = "requests/s",
+        .note = "saturated: connections; half: evenly, at half of what the same server has "
+                "reached; upstream: what it takes itself",
         .programs = BENCH_HTTP_PROGRAMS,
         .sources = BENCH_HTTP_SOURCES,
-        .help =
-            "A case is saturated.[DELAY.]CONNECTIONS or half.DELAY. wrk measures whole seconds.",
         .ms = 2000,
         .servers = servers,
         .server_count = BENCH_COUNT(servers),
-        .columns = web_columns,
-        .column_count = WEB_FIGURES,
         .case_name = case_name,
         .case_count = BENCH_COUNT(loads),
         .measure = measure,

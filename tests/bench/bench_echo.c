@@ -4,9 +4,9 @@
  * Echo servers, ours and its rivals: what one core serves when another keeps it busy.
  *
  * A round starts a server on the first processor with a listening socket of its own, drives it from
- * another processor for a moment and kills it. The servers take turns within a round, and ratios
- * are taken round by round. More is better in messages a second; less is better in the processor
- * time that the server takes for a message, which is what to go by when the machine is not quiet.
+ * another processor for a moment and kills it. More is better in messages a second; less is better
+ * in the processor time that the server takes for a message (the cases NAME.cpu), which is what to
+ * go by when the machine is not quiet.
  */
 
 #define _GNU_SOURCE 1
@@ -26,7 +26,7 @@ struct load {
 
 static struct bench_server servers[] = {
     {.name = "ouro", .file = "server_ouro", .missing = "ouro: its echo server was not built"},
-    {.name = "liburing", .file = "server_raw", .missing = "liburing: was not built"},
+    {.name = "raw liburing", .file = "server_raw", .missing = "liburing: was not built"},
     {.name = "epoll", .file = "server_epoll", .missing = "epoll: was not built"},
     {.name = "libuv", .file = "server_uv", .missing = "libuv: libuv1-dev"},
     {.name = "uvloop",
@@ -39,7 +39,7 @@ static struct bench_server servers[] = {
      .args = {"asyncio"},
      .imports = "asyncio",
      .missing = "asyncio: python3"},
-    {.name = "go", .file = "server.go", .missing = "Go: golang-go"},
+    {.name = "Go", .file = "server.go", .missing = "Go: golang-go"},
 };
 
 static const struct load loads[] = {
@@ -51,12 +51,6 @@ static const struct load loads[] = {
     {"tcp.500x4096x1", AF_INET, 500, 4096, 1},  {"tcp.500x4096x16", AF_INET, 500, 4096, 16},
     {"unix.50x64x1", AF_UNIX, 50, 64, 1},       {"unix.50x64x16", AF_UNIX, 50, 64, 16},
     {"unix.50x4096x16", AF_UNIX, 50, 4096, 16}, {"unix.500x64x1", AF_UNIX, 500, 64, 1},
-};
-
-/* What the load generator prints. */
-static const struct bench_column columns[] = {
-    {"msgs/s", "rate", "msgs/s"}, {"p50 us", "p50", NULL},          {"p99 us", "p99", NULL},
-    {"p99.9 us", "p999", NULL},   {"CPU ns/msg", "cpu", "CPU/msg"},
 };
 
 static const char *case_name(size_t which)
@@ -80,9 +74,8 @@ static void run_load(const struct load *l, const char *place, pid_t server, doub
                           numbers[3],
                           numbers[4],
                           NULL};
-    double *f = ret_figures;
     int status = bench_program(argv, text, sizeof text);
-    if (status != 0 || sscanf(text, "%lf %lf %lf %lf %lf", f, f + 1, f + 2, f + 3, f + 4) != 5)
+    if (status != 0 || bench_read_figures(text, ret_figures) != 0)
         bench_fail("%s: the load ended with status %d and printed \"%s\"", l->name, status, text);
 }
 
@@ -99,15 +92,15 @@ static void measure(struct bench_server *s, size_t which, double *ret_figures)
 int main(int argc, char **argv)
 {
     static const struct bench_race race = {
+        .title = "Echo servers on one processor, their load on another",
         .name = "echo",
+        .unit = "messages/s",
+        .note = "socket, connections x bytes x messages under way on each of them",
         .programs = BENCH_ECHO_PROGRAMS,
         .sources = BENCH_ECHO_SOURCES,
-        .help = "A case is SOCKETS.CONNECTIONSxBYTESxMESSAGES-UNDER-WAY.",
-        .ms = 500,
+        .ms = 400,
         .servers = servers,
         .server_count = BENCH_COUNT(servers),
-        .columns = columns,
-        .column_count = BENCH_COUNT(columns),
         .case_name = case_name,
         .case_count = BENCH_COUNT(loads),
         .measure = measure,

@@ -24,7 +24,6 @@
 
 #define FILE_SIZE ((size_t)256 << 20)
 #define DEPTH_MAX 32u
-#define SECONDS   "1"
 #define ROUND     OURO_SEC(1)
 #define SMALL     OURO_MS(100) /* of rounds that wait for no disk */
 #define FILES     2000u        /* small ones, in one folder */
@@ -79,8 +78,10 @@ static const char *file_of(const struct what *w)
 {
     if (!path[w->memory][0])
         make_file(w->memory);
+    char ms[16];
+    snprintf(ms, sizeof ms, "%d", (int)(bench_round_time(ROUND) / OURO_MS(1)));
     setenv("BENCH_FILE", path[w->memory], 1);
-    setenv("BENCH_SECONDS", SECONDS, 1);
+    setenv("BENCH_MS", ms, 1);
     return path[w->memory];
 }
 
@@ -129,7 +130,7 @@ static int64_t read_all(void *arg)
     ouro_future *readers[DEPTH_MAX];
     r->file = open_it(r->what);
     uint64_t start = bench_now();
-    r->until = start + ROUND;
+    r->until = start + bench_round_time(ROUND);
     for (unsigned i = 0; i < r->what->depth; i++)
         readers[i] = ouro_spawn(reader, r);
     for (unsigned i = 0; i < r->what->depth; i++)
@@ -160,7 +161,7 @@ static double plain_reads(const void *arg)
     int fd = open(file_of(w), O_RDONLY | O_CLOEXEC | (w->direct ? O_DIRECT : 0));
     char *buf = ouro_aligned_alloc(4096, w->size);
     uint64_t n = 0, start = bench_now();
-    for (; bench_now() < start + ROUND; n++)
+    for (; bench_now() < start + bench_round_time(ROUND); n++)
         bench_check(pread(fd, buf, w->size, somewhere(w->size)), "pread");
     double each = bench_per(start, (double)n) / 1000.0;
     ouro_aligned_free(buf);
@@ -226,7 +227,7 @@ static int64_t write_all(void *arg)
     memset(buf, 3, r->what->size);
     ouro_file *f = open_it(r->what);
     uint64_t start = bench_now();
-    for (; bench_now() < start + SMALL; r->n++) {
+    for (; bench_now() < start + bench_round_time(SMALL); r->n++) {
         int64_t at = somewhere(r->what->size);
         bench_check(ouro_await(ouro_file_write(f, buf, r->what->size, at)), "ouro_file_write");
     }
@@ -251,7 +252,7 @@ static double plain_writes(const void *arg)
     char *buf = bench_alloc(w->size);
     memset(buf, 3, w->size);
     uint64_t n = 0, start = bench_now();
-    for (; bench_now() < start + SMALL; n++)
+    for (; bench_now() < start + bench_round_time(SMALL); n++)
         bench_check(pwrite(fd, buf, w->size, somewhere(w->size)), "pwrite");
     double each = bench_per(start, (double)n) / 1000.0;
     free(buf);
@@ -267,7 +268,7 @@ static int64_t stat_all(void *arg)
     const char *name = file_of(r->what);
     ouro_stat st;
     uint64_t start = bench_now();
-    for (; bench_now() < start + SMALL; r->n++)
+    for (; bench_now() < start + bench_round_time(SMALL); r->n++)
         bench_check(ouro_await(ouro_path_stat(name, &st, NULL)), "ouro_path_stat");
     r->each = bench_per(start, (double)r->n) / 1000.0;
     return 0;
@@ -285,7 +286,7 @@ static double plain_stats(const void *arg)
     const char *name = file_of(arg);
     struct stat st;
     uint64_t n = 0, start = bench_now();
-    for (; bench_now() < start + SMALL; n++)
+    for (; bench_now() < start + bench_round_time(SMALL); n++)
         bench_check(stat(name, &st), "stat");
     return bench_per(start, (double)n) / 1000.0;
 }
@@ -365,8 +366,7 @@ static double plain_small_files(const void *arg)
     return bench_per(start, FILES) / 1000.0;
 }
 
-#define FIO(many, is_direct) \
-    .fio = {"fio.py", {(many), (is_direct)}, "random reads by fio: it needs fio and python3"}
+#define FIO(many, is_direct) .fio = {"fio.py", {(many), (is_direct)}, "fio: fio, python3"}
 
 int main(int argc, char **argv)
 {
@@ -391,8 +391,8 @@ int main(int argc, char **argv)
         {"file.warm64m", "ms", whole, "pread(2) of 1 MiB", plain_whole, .arg = &warm},
         {"file.cold64m", "ms", whole, "pread(2) of 1 MiB", plain_whole, .arg = &cold,
          .note = "64 MiB in one read, of a file that is in the cache, or is not"},
-        {"file.read4k", "us", reads, "fio io_uring", fio_reads, .arg = &one},
-        {"file.read4k_plain", "us", reads, "pread(2)", plain_reads, .arg = &one},
+        {"file.read4k", "us", reads, "fio io_uring", fio_reads, .arg = &one,
+         .more = {{"pread(2)", plain_reads, NULL, NULL}}},
         {"file.read4k_32", "us", reads, "fio io_uring", fio_reads, .arg = &many},
         {"file.direct4k", "us", reads, "fio io_uring", fio_reads, .arg = &direct},
         {"file.direct4k_32", "us", reads, "fio io_uring", fio_reads, .arg = &many_direct,

@@ -96,22 +96,19 @@ static double ouro_sleeping(const void *arg)
 int main(int argc, char **argv)
 {
     static const struct bench_peer
-        go_spawn = {"many.go", {"spawn", "1000000"}, "goroutines: golang-go"},
-        go_sleep = {"many.go", {"sleep", "1000000"}, "goroutines: golang-go"},
+        go_spawn = {"many.go", {"spawn", "1000000"}, "Go: golang-go"},
+        go_sleep = {"many.go", {"sleep", "1000000"}, "Go: golang-go"},
         py_spawn = {"many.py", {"spawn", "100000", "asyncio"}, "asyncio: python3"},
         uv_spawn = {"many.py", {"spawn", "100000", "uvloop"}, "uvloop: python3-uvloop"},
         py_sleep = {"many.py", {"sleep", "100000", "asyncio"}, "asyncio: python3"};
     static const struct bench_case cases[] = {
         {"many.spawn", "ns", ouro_spawning, "goroutine", .rival = bench_peer, .arg = &go_spawn,
-         .note = "each of 1 000 000 tasks: spawned, run, gathered; Go on one thread, WaitGroup"},
-        {"many.spawn-asyncio", "ns", ouro_spawning, "asyncio, 100 000", .rival = bench_peer,
-         .arg = &py_spawn},
-        {"many.spawn-uvloop", "ns", ouro_spawning, "uvloop, 100 000", .rival = bench_peer,
-         .arg = &uv_spawn},
+         .note = "each of 1 000 000 tasks: spawned, run, gathered; Go on one thread, WaitGroup",
+         .more = {{"asyncio, 100 000", bench_peer, &py_spawn, NULL},
+                  {"uvloop, 100 000", bench_peer, &uv_spawn, NULL}}},
         {"many.sleepers", "B", ouro_sleeping, "goroutine", .rival = bench_peer, .arg = &go_sleep,
-         BENCH_BUDGET(4.4 * 1024), .note = "resident, for each of 1 000 000 sleeping tasks"},
-        {"many.sleepers-asyncio", "B", ouro_sleeping, "asyncio, 100 000", .rival = bench_peer,
-         .arg = &py_sleep, BENCH_BUDGET(4.4 * 1024)},
+         BENCH_BUDGET(4.4 * 1024), .note = "resident, for each of 1 000 000 sleeping tasks",
+         .more = {{"asyncio, 100 000", bench_peer, &py_sleep, NULL}}},
     };
     return bench_main(argc, argv, "A million tasks", cases, BENCH_COUNT(cases));
 }

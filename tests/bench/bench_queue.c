@@ -137,24 +137,18 @@ static double two_threads(const void *arg)
 
 int main(int argc, char **argv)
 {
-    static const struct bench_peer go_bounded = {
-        "queue.go", {"128"}, "Go's channel: package golang-go"};
-    static const struct bench_peer go_rendezvous = {
-        "queue.go", {"0"}, "Go's channel: package golang-go"};
-    static const struct bench_peer asyncio = {
-        "queue.py", {"asyncio", "128"}, "asyncio's queue: package python3"};
+    static const struct bench_peer go_bounded = {"queue.go", {"128"}, "Go: golang-go"};
+    static const struct bench_peer go_rendezvous = {"queue.go", {"0"}, "Go: golang-go"};
+    static const struct bench_peer asyncio = {"queue.py", {"asyncio", "128"}, "asyncio: python3"};
     static const struct bench_peer uvloop = {
-        "queue.py", {"uvloop", "128"}, "asyncio's queue on uvloop: package python3-uvloop"};
+        "queue.py", {"uvloop", "128"}, "uvloop: python3-uvloop"};
     static const struct bench_case cases[] = {
         {"queue.bounded", "ns", bounded, "pthread mutex + cond", .rival = two_threads,
          BENCH_BUDGET(30),
-         .note = "an item put and got; 128 fit in; the rival: between two threads"},
-        {"queue.bounded-go", "ns", bounded, "Go channel", .rival = bench_peer, .arg = &go_bounded,
-         BENCH_BUDGET(30)},
-        {"queue.bounded-asyncio", "ns", bounded, "asyncio.Queue", .rival = bench_peer,
-         .arg = &asyncio},
-        {"queue.bounded-uvloop", "ns", bounded, "asyncio.Queue on uvloop", .rival = bench_peer,
-         .arg = &uvloop},
+         .note = "an item put and got; 128 fit in; mutex + cond are between two threads",
+         .more = {{"Go channel", bench_peer, &go_bounded, NULL},
+                  {"asyncio.Queue", bench_peer, &asyncio, NULL},
+                  {"asyncio.Queue, uvloop", bench_peer, &uvloop, NULL}}},
         {"queue.rendezvous", "ns", rendezvous, "Go channel, unbuffered", .rival = bench_peer,
          .arg = &go_rendezvous, .note = "none fits in: every item from hand to hand"},
     };

@@ -434,7 +434,7 @@ static int64_t go(void *arg)
     struct run *run = arg;
     const struct route *r = run->route;
     uint64_t spent = 0, n = 0;
-    for (unsigned warm = 10; spent < BUDGET || warm; n += r->depth) {
+    for (unsigned warm = 10; spent < bench_round_time(BUDGET) || warm; n += r->depth) {
         block_size = r->op->block_size;
         if (r->op->before)
             r->op->before(r->depth);
@@ -509,7 +509,7 @@ static void add(size_t at, const struct op *op, enum way way, unsigned depth, bo
 {
     static const char *const ways[] = {"ring", "lane", "try"};
     routes[at] = (struct route){op, way, depth, memory};
-    snprintf(case_names[at], sizeof(case_names[at]), "%s.%s.%s.%u", memory ? "tmpfs" : "disk",
+    snprintf(case_names[at], sizeof(case_names[at]), "route.%s.%s.%s.%u", memory ? "tmpfs" : "disk",
              op->name, ways[way], depth);
     cases[at] = (struct bench_case){
         .name = case_names[at],

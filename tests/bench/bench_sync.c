@@ -126,8 +126,8 @@ ROUND(ouro_sem_turns, sem_turns)
 
 int main(int argc, char **argv)
 {
-    static const struct bench_peer go_mutex = {"sync.go", {"mutex"}, "Go's locks: golang-go"},
-                                   go_sem = {"sync.go", {"semaphore"}, "Go's locks: golang-go"},
+    static const struct bench_peer go_mutex = {"sync.go", {"mutex"}, "Go: golang-go"},
+                                   go_sem = {"sync.go", {"semaphore"}, "Go: golang-go"},
                                    py_mutex = {"sync.py", {"asyncio", "mutex"}, "asyncio: python3"},
                                    uv_mutex = {"sync.py",
                                                {"uvloop", "mutex"},
@@ -140,14 +140,11 @@ int main(int argc, char **argv)
         {"sync.sem-free", "ns", ouro_sem_free, "pthread mutex", .rival = pthread_free},
         {"sync.mutex", "ns", ouro_mutex_turns, "Go sync.Mutex", .rival = bench_peer,
          .arg = &go_mutex,
-         .note = "lock, let the other task run into it, unlock: handed over each time"},
-        {"sync.mutex-asyncio", "ns", ouro_mutex_turns, "asyncio.Lock", .rival = bench_peer,
-         .arg = &py_mutex},
-        {"sync.mutex-uvloop", "ns", ouro_mutex_turns, "asyncio.Lock, uvloop", .rival = bench_peer,
-         .arg = &uv_mutex},
-        {"sync.sem", "ns", ouro_sem_turns, "Go channel of 1", .rival = bench_peer, .arg = &go_sem},
-        {"sync.sem-asyncio", "ns", ouro_sem_turns, "asyncio.Semaphore", .rival = bench_peer,
-         .arg = &py_sem},
+         .note = "lock, let the other task run into it, unlock: handed over each time",
+         .more = {{"asyncio.Lock", bench_peer, &py_mutex, NULL},
+                  {"asyncio.Lock, uvloop", bench_peer, &uv_mutex, NULL}}},
+        {"sync.sem", "ns", ouro_sem_turns, "Go channel of 1", .rival = bench_peer, .arg = &go_sem,
+         .more = {{"asyncio.Semaphore", bench_peer, &py_sem, NULL}}},
     };
     return bench_main(argc, argv, "Locks", cases, BENCH_COUNT(cases));
 }

@@ -241,9 +241,8 @@ int main(int argc, char **argv)
          .arg = &single, BENCH_BUDGET(80),
          .note = "one way: promise made, resolved by the other task, awaited, freed"},
         {"task.spawn-join", "ns", ouro_spawn_join, "pthread create + join", .rival = pthread_life,
-         BENCH_BUDGET(150), .note = "one at a time"},
-        {"task.spawn-join-pooled", "ns", ouro_spawn_join, "swapcontext, pooled stack",
-         .rival = swap_spawn, BENCH_BUDGET(150)},
+         BENCH_BUDGET(150), .note = "one at a time",
+         .more = {{"swapcontext, pooled stack", swap_spawn, NULL, NULL}}},
         {"task.spawn-join-100", "ns", ouro_spawn_crowds, "swapcontext, pooled stack",
          .rival = swap_spawn, BENCH_BUDGET(150), .note = "100 spawned, then 100 awaited; for each"},
     };

@@ -47,10 +47,12 @@ int bench_program(const char *const *argv, char *text, size_t size)
     text[n] = '\0';
     close(ends[0]);
     int status;
+    struct rusage usage;
     if (rc != 0)
         return BENCH_NO_PROGRAM;
-    if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
+    if (wait4(pid, &status, 0, &usage) < 0 || !WIFEXITED(status))
         bench_fail("%s was killed", argv[0]);
+    bench_process(&usage);
     return WEXITSTATUS(status);
 }
 

@@ -30,7 +30,8 @@ struct bench_peer {
 /* A round: run the program that the case's argument names. */
 double bench_peer(const void *peer);
 
-/* Run a program to its end. Its exit status; what it printed goes to @text. */
+/* Run a program to its end. Its exit status; what it printed goes to @text, what it used to the
+ * round (bench_process()). */
 int bench_program(const char *const *argv, char *text, size_t size);
 
 /* The program built from @source into @path. 0, or the status of what went wrong. */

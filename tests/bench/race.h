@@ -5,41 +5,52 @@
 /*
  * Servers, ours and its rivals, under the same load: what several benchmarks share.
  *
- * The servers take turns within a round, and ratios are taken round by round. The table has a row
- * for each server, and the ratios of the one that is compared to it.
+ * A race is cases for bench_main(), with a contestant for each server. Its figure is the rate of
+ * answers, of which more is better; latencies and the server's own use of time and memory go with
+ * it.
  */
 
 #include "servers.h"
 
-enum { BENCH_COLUMNS_MAX = 6 };
-
-struct bench_column {
-    const char *head;  /* in the table */
-    const char *key;   /* in JSON */
-    const char *ratio; /* heading of its ratios; NULL: it has none */
+/* What a load finds out, and prints in this order: answers a second, latencies in microseconds, the
+ * server's processor time for each in nanoseconds, and the part of the time that its processor was
+ * busy. */
+enum bench_figure {
+    BENCH_RATE,
+    BENCH_P50,
+    BENCH_P90,
+    BENCH_P99,
+    BENCH_P999,
+    BENCH_CPU,
+    BENCH_BUSY,
+    BENCH_FIGURES
 };
 
 struct bench_race {
-    const char *name;     /* what names of cases begin with in JSON */
+    const char *title;
+    const char *name;     /* what names of cases begin with */
+    const char *unit;     /* of the rate */
+    const char *note;     /* on the names of the cases */
     const char *programs; /* folder of the servers that were built */
     const char *sources;  /* and of the sources of the others */
-    const char *help;     /* a sentence on the cases, and on the length of measurements */
-    int ms;               /* default length of a measurement */
+    int ms;               /* length of a measurement, if there is time */
     struct bench_server *servers;
     size_t server_count;
-    const struct bench_column *columns;
-    size_t column_count;
     const char *(*case_name)(size_t which);
     size_t case_count;
-    /* One round of one server: a figure for each column. */
+    /* One round of one server: its figures, which are NAN until then. It runs on the first
+     * processor, the caller on another. */
     void (*measure)(struct bench_server *s, size_t which, double *ret_figures);
 };
 
 /* Run the cases that the command line asks for. The program's exit status. */
 int bench_race_main(int argc, char **argv, const struct bench_race *race);
 
-/* What the command line says: the length of a measurement, the processor of the servers. */
+/* The length of a measurement, and the processor of the servers. */
 int bench_race_ms(void);
 int bench_race_cpu(void);
+
+/* The figures that a load has printed; 0, or -1: it has not. */
+int bench_read_figures(const char *text, double *ret_figures);
 
 #endif

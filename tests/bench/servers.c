@@ -145,30 +145,57 @@ void bench_server_start(struct bench_server *s, int listener, int cpu)
 
 void bench_server_stop(struct bench_server *s)
 {
+    struct rusage usage;
     kill(s->pid, s->signal ? s->signal : SIGKILL);
-    waitpid(s->pid, NULL, 0);
+    wait4(s->pid, NULL, 0, &usage);
+    bench_process(&usage);
     s->pid = 0;
 }
 
-static uint64_t own_cpu(pid_t pid)
+/* The sum of what @read says of a process and of each of its children. */
+static double sum(pid_t pid, double (*read)(pid_t pid))
+{
+    char path[64];
+    int child;
+    double all = read(pid);
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    FILE *children = fopen(path, "re");
+    while (children && fscanf(children, "%d", &child) == 1)
+        all += read(child);
+    if (children)
+        fclose(children);
+    return all;
+}
+
+static double own_peak(pid_t pid)
+{
+    char path[64], line[128];
+    double kib = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *status = fopen(path, "re");
+    while (status && fgets(line, sizeof line, status))
+        if (sscanf(line, "VmHWM: %lf", &kib) == 1)
+            break;
+    if (status)
+        fclose(status);
+    return kib * 1024;
+}
+
+double bench_process_peak(pid_t pid)
+{
+    return sum(pid, own_peak);
+}
+
+static double own_cpu(pid_t pid)
 {
     clockid_t clock;
     struct timespec t;
     if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) != 0)
         bench_fail("the processor time of process %d: has it ended?", (int)pid);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
 uint64_t bench_process_cpu(pid_t pid)
 {
-    char path[64];
-    int child;
-    uint64_t sum = own_cpu(pid);
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
-    FILE *children = fopen(path, "re");
-    while (children && fscanf(children, "%d", &child) == 1)
-        sum += own_cpu(child);
-    if (children)
-        fclose(children);
-    return sum;
+    return (uint64_t)sum(pid, own_cpu);
 }

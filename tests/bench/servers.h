@@ -41,6 +41,9 @@ void bench_server_start(struct bench_server *s, int listener, int cpu);
 
 void bench_server_stop(struct bench_server *s);
 
+/* Resident bytes of a process and of its children, each at its peak. */
+double bench_process_peak(pid_t pid);
+
 /* Processor time of all threads of a process and of its children, nanoseconds. */
 uint64_t bench_process_cpu(pid_t pid);
 

@@ -17,11 +17,6 @@
 #include <sys/socket.h>
 #include <time.h>
 
-const struct bench_column web_columns[WEB_FIGURES] = {
-    {"requests/s", "rate", "requests/s"}, {"p50 us", "p50", NULL}, {"p99 us", "p99", NULL},
-    {"CPU ns/req", "cpu", "CPU/req"},     {"busy", "busy", NULL},
-};
-
 void web_start(struct bench_server *s, int cpu, void (*prepare)(const struct bench_server *s))
 {
     char place[128];
@@ -57,7 +52,7 @@ int web_has_wrk(void)
         has = bench_program((const char *[]){"wrk", "--version", NULL}, text, sizeof text) !=
               BENCH_NO_PROGRAM;
     if (!has)
-        (void)bench_skip("wrk is not installed: package wrk");
+        (void)bench_skip("wrk: wrk");
     return has;
 }
 
@@ -91,9 +86,10 @@ static double read_wrk(const char *text, double *ret_seconds, double *ret_figure
     if (!sum || sscanf(sum, "%lf requests in %31[^,]", &requests, took) != 2)
         bench_fail("wrk did not say how many requests: %s", text);
     *ret_seconds = microseconds(took) / 1e6;
-    ret_figures[WEB_RATE] = requests / *ret_seconds;
-    ret_figures[WEB_P50] = microseconds(find(latencies, "50%"));
-    ret_figures[WEB_P99] = microseconds(find(latencies, "99%"));
+    ret_figures[BENCH_RATE] = requests / *ret_seconds;
+    ret_figures[BENCH_P50] = microseconds(find(latencies, "50%"));
+    ret_figures[BENCH_P90] = microseconds(find(latencies, "90%"));
+    ret_figures[BENCH_P99] = microseconds(find(latencies, "99%"));
     return requests;
 }
 
@@ -112,8 +108,8 @@ void web_wrk(const struct bench_server *s, const char *path, unsigned connection
     if (status != 0)
         bench_fail("%s: wrk ended with status %d: %s", s->name, status, text);
     double requests = read_wrk(text, &seconds, ret_figures);
-    ret_figures[WEB_CPU] = (double)cpu / requests;
-    ret_figures[WEB_BUSY] = (double)cpu / 1e9 / seconds;
+    ret_figures[BENCH_CPU] = (double)cpu / requests;
+    ret_figures[BENCH_BUSY] = (double)cpu / 1e9 / seconds;
     wait_till_idle(s);
 }
 
@@ -127,9 +123,8 @@ void web_rate(const struct bench_server *s, const char *path, double rate, doubl
     snprintf(length, sizeof length, "%d", bench_race_ms());
     snprintf(pid, sizeof pid, "%d", (int)s->pid);
     const char *argv[] = {BENCH_HTTP_PROGRAMS "/load", port, path, per_second, length, pid, NULL};
-    double *f = ret_figures;
     int status = bench_program(argv, text, sizeof text);
-    if (status != 0 || sscanf(text, "%lf %lf %lf %lf %lf", f, f + 1, f + 2, f + 3, f + 4) != 5)
+    if (status != 0 || bench_read_figures(text, ret_figures) != 0)
         bench_fail("%s: the load ended with status %d and printed \"%s\"", s->name, status, text);
     wait_till_idle(s);
 }

@@ -5,15 +5,12 @@
 /*
  * HTTP servers under load: what the benchmarks of the server and of the aggregate endpoint share.
  *
- * Servers stay up between rounds, since some take a second to start. The last column says how busy
- * the server's processor was: below 0.9 it was not the server that was measured.
+ * Servers stay up between rounds, since some take a second to start. Where the
+ * server's processor was busy for less than 0.9 of the time, it was not the server that was
+ * measured.
  */
 
 #include "race.h"
-
-enum web_figure { WEB_RATE, WEB_P50, WEB_P99, WEB_CPU, WEB_BUSY, WEB_FIGURES };
-
-extern const struct bench_column web_columns[WEB_FIGURES];
 
 /* Whether wrk is there; else that is said, once. */
 int web_has_wrk(void);

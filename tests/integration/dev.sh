@@ -37,7 +37,8 @@ printf '#!/bin/sh\necho "apt-get was asked: $*"\nexit 100\n' >"$work/bin/apt-get
 chmod +x "$work/bin/apt-get"
 try 1 'that would be: apt-get install --no-install-recommends gcc libc6-dev' --no-install demo
 try 1 'libcriterion-dev' --no-install test
-try 1 'libuv1-dev' bench --no-install
+try 1 'python3' bench --no-install
+try 1 'libuv1-dev golang-go' bench --no-install --peers
 if [ "$(id -u)" -eq 0 ]; then
     try 1 'apt-get was asked: update' demo
     try 1 'apt-get update failed' demo

@@ -156,8 +156,7 @@ static void ask_until(int epoll, uint64_t start, uint64_t end, double interval)
     }
 }
 
-/* Warm up, then measure and print: answers a second, p50, p99 in us, the server's CPU ns each, and
- * how busy its processor was. */
+/* Warm up, then measure and print the figures of race.h. */
 static void measure(int epoll, double interval, uint64_t length, pid_t server)
 {
     clockid_t clock;
@@ -174,8 +173,10 @@ static void measure(int epoll, double interval, uint64_t length, pid_t server)
     errno = 0;
     if (latencies.count == 0)
         fail("no answer came");
-    printf("%.0f %.1f %.1f %.1f %.3f\n", count / took * SECOND, latency_quantile(&latencies, 0.5),
-           latency_quantile(&latencies, 0.99), (double)cpu / count, (double)cpu / took);
+    printf("%.0f %.1f %.1f %.1f %.1f %.1f %.3f\n", count / took * SECOND,
+           latency_quantile(&latencies, 0.5), latency_quantile(&latencies, 0.9),
+           latency_quantile(&latencies, 0.99), latency_quantile(&latencies, 0.999),
+           (double)cpu / count, (double)cpu / took);
 }
 
 int main(int argc, char **argv)
