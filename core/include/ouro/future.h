@@ -28,10 +28,10 @@ typedef struct ouro_promise ouro_promise;
 
 /** Where a future stands. All but OURO_PENDING are final. */
 typedef enum ouro_state {
-    OURO_PENDING = 0,
-    OURO_VALUE,    /**< n >= 0 */
-    OURO_ERROR,    /**< n < 0 */
-    OURO_CANCELLED /**< it was asked to, by ouro_cancel() or a scope, and did; n is -ECANCELED */
+    OURO_PENDING = 0, /**< it has no result yet */
+    OURO_VALUE,       /**< n >= 0 */
+    OURO_ERROR,       /**< n < 0 */
+    OURO_CANCELLED    /**< it was asked to, by ouro_cancel() or a scope, and did; n is -ECANCELED */
 } ouro_state;
 
 /** An observer: @p f has settled. It is borrowed for the call; read it or take from it. */

@@ -31,12 +31,12 @@ typedef struct ouro_walk ouro_walk;
 typedef enum ouro_entry_type {
     OURO_ENTRY_UNKNOWN = 0, /**< it vanished before it could be told */
     OURO_ENTRY_FILE,        /**< a regular file */
-    OURO_ENTRY_FOLDER,
-    OURO_ENTRY_LINK, /**< a symbolic link */
-    OURO_ENTRY_FIFO,
-    OURO_ENTRY_SOCKET,
-    OURO_ENTRY_CHAR_DEVICE,
-    OURO_ENTRY_BLOCK_DEVICE
+    OURO_ENTRY_FOLDER,      /**< a folder */
+    OURO_ENTRY_LINK,        /**< a symbolic link */
+    OURO_ENTRY_FIFO,        /**< a pipe with a name */
+    OURO_ENTRY_SOCKET,      /**< a unix socket */
+    OURO_ENTRY_CHAR_DEVICE, /**< a device of characters: a terminal, /dev/null */
+    OURO_ENTRY_BLOCK_DEVICE /**< a device of blocks: a disk */
 } ouro_entry_type;
 
 /** One name in a folder; "." and ".." are left out. */
