@@ -103,12 +103,13 @@ function shown(line,    target, part, name) {
     }
     name = plain(folder "/" target)
     sub(/.*\//, "", name)
+    if (name !~ /\.(c|expected)$/)
+        return ""
     if (name ~ /\.expected$/)
-        return "\\verbinclude " name
-    if (name ~ /\.c$/)
-        return "*" substr(line, 2, index(line, "](") - 2) "*\n\n" \
-               (part == "" ? "\\include " name : "\\snippet " name " " part)
-    return ""
+        name = "\\verbinclude " name
+    else
+        name = part == "" ? "\\include " name : "\\snippet " name " " part
+    return "*" substr(line, 2, index(line, "](") - 2) ":*\n\n" name
 }
 
 BEGIN { contents = "docs/guide/README.md" }

@@ -39,6 +39,7 @@ static json_t *json_of(const ouro_result *answer)
     return json;
 }
 
+/* [endpoint] */
 static int64_t complain(ouro_http_request *r, const char *upstream, const ouro_result *answer)
 {
     char why[64];
@@ -82,6 +83,7 @@ static int64_t aggregate(ouro_http_request *r, void *arg)
         ouro_http_response_free(answers[i].ptr);
     return rc;
 }
+/* [endpoint] */
 
 /* ---- The server ------------------------------------------------------------------------------ */
 

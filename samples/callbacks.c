@@ -88,13 +88,23 @@ static int64_t run(ouro_loop *loop)
     return rc < 0 ? rc : ouro_loop_run(loop); /* until nothing is left to wait for */
 }
 
+/* [no-loop] */
+static int cannot_run(int rc)
+{
+    char why[1024];
+    ouro_explain(rc, why, sizeof why);
+    fprintf(stderr, "no event loop: %s\n", why);
+    return 1;
+}
+/* [no-loop] */
+
 int main(void)
 {
     ouro_loop *loop;
-    int64_t rc = ouro_loop_new(NULL, &loop);
-    if (rc < 0)
-        return ouro_exit_code(rc);
-    rc = run(loop);
+    int failed = ouro_loop_new(NULL, &loop);
+    if (failed < 0)
+        return cannot_run(failed);
+    int64_t rc = run(loop);
     ouro_loop_shutdown(loop, OURO_SEC(1));
     ouro_loop_close(loop);
     return ouro_exit_code(rc);

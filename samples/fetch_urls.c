@@ -58,6 +58,7 @@ static void describe(struct one *o, ouro_future *f, int64_t status, const ouro_h
         snprintf(o->outcome, sizeof o->outcome, "%s", detail ? detail : ouro_strerror(status));
 }
 
+/* [fetching] */
 static int64_t fetch(void *arg)
 {
     struct one *o = arg;
@@ -87,6 +88,7 @@ static int64_t fetch_each(struct fetching *all, const struct urls *urls, struct 
         printf("%s: %s\n", ones[i].url, ones[i].outcome);
     return rc;
 }
+/* [fetching] */
 
 static int64_t fetch_all(const struct urls *urls)
 {
