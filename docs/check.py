@@ -3,7 +3,7 @@
 """Look for what Doxygen lets pass: docs/check.py pages | docs/check.py built FOLDER
 
 In all Markdown pages of the tree: links to files that are not there, and to sections and snippets
-that are not in them. In what was built, in FOLDER/html: links to pages and anchors that are not
+that are not in them; functions, types and fields that are in no public header. In what was built, in FOLDER/html: links to pages and anchors that are not
 there, and whatever a browser would load from elsewhere; in FOLDER/xml: public headers that have no
 page, and fields and values of enumerations without a comment.
 
@@ -27,6 +27,11 @@ def tell(path, line, what):
     found += 1
     place = path.relative_to(root) if path.is_relative_to(root) else path
     print(f"{place}:{line}: {what}", file=sys.stderr)
+
+
+def public_headers():
+    for folder in [root / "core/include", *sorted((root / "adapters").glob("**/include"))]:
+        yield from sorted(folder.glob("ouro/*.h"))
 
 
 # ---- Markdown ------------------------------------------------------------------------------------
@@ -76,6 +81,26 @@ def check_markdown_link(page, line, target):
         tell(page, line, f"there is no '{part}' in {path.name}")
 
 
+NAME = re.compile(r"\b(?P<call>ouro_[a-z0-9][a-z0-9_]*)\(|`(?P<type>ouro_[a-z0-9_]+)\.(?P<field>[a-z0-9_]+)`"
+                  r"|\b(?P<constant>OURO_[A-Z0-9_]+)")
+
+
+def check_names(page, number, line, known):
+    for name in NAME.finditer(line):
+        for word in name.groups():
+            if word and word not in known:
+                tell(page, number, f"there is no {word}")
+
+
+def names_of_the_tree():
+    """The words of public headers and of the build, and what is named elsewhere."""
+    known = {"OURO_DEBUG", "OURO_FEATURES", "OURO_NAME"}
+    sources = [*public_headers(), root / "CMakeLists.txt", *(root / "cmake").glob("*.cmake")]
+    for path in sources:
+        known.update(re.findall(r"\w+", path.read_text()))
+    return known
+
+
 def pages_of_the_tree():
     listed = subprocess.run(
         ["git", "-C", root, "ls-files", "-co", "--exclude-standard", "*.md"],
@@ -86,8 +111,10 @@ def pages_of_the_tree():
 
 
 def check_markdown():
+    known = names_of_the_tree()
     for page in pages_of_the_tree():
         for number, line in outside_code(page.read_text()):
+            check_names(page, number, line, known)
             for link in LINK.finditer(line):
                 if link["target"] is not None:
                     check_markdown_link(page, number, link["target"])
@@ -143,11 +170,6 @@ def check_html(folder):
 
 
 # ---- The reference -------------------------------------------------------------------------------
-
-
-def public_headers():
-    for folder in [root / "core/include", *sorted((root / "adapters").glob("**/include"))]:
-        yield from sorted(folder.glob("ouro/*.h"))
 
 
 def commented(element):

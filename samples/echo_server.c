@@ -22,6 +22,7 @@
 
 /* ---- The server ------------------------------------------------------------------------------ */
 
+/* [echo] */
 /* What has come is sent back from where it lies. */
 static int64_t echo(ouro_stream *s, void *arg)
 {
@@ -33,6 +34,7 @@ static int64_t echo(ouro_stream *s, void *arg)
             break;
     return n;
 }
+/* [echo] */
 
 static void complain(ouro_future *task, int64_t error, void *arg)
 {
