@@ -3,9 +3,10 @@
 """Look for what Doxygen lets pass: docs/check.py pages | docs/check.py built FOLDER
 
 In all Markdown pages of the tree: links to files that are not there, and to sections and snippets
-that are not in them; functions, types and fields that are in no public header. In what was built, in FOLDER/html: links to pages and anchors that are not
-there, and whatever a browser would load from elsewhere; in FOLDER/xml: public headers that have no
-page, and fields and values of enumerations without a comment.
+that are not in them; functions, types and fields that are in no public header. In what was built,
+in FOLDER/html: links to pages and anchors that are not there, Markdown that was not understood, and
+whatever a browser would load from elsewhere; in FOLDER/xml: public headers that have no page, and
+fields and values of enumerations without a comment.
 
 Each finding is a line "FILE:LINE: what"; exit status 1 if there is any.
 """
@@ -81,7 +82,8 @@ def check_markdown_link(page, line, target):
         tell(page, line, f"there is no '{part}' in {path.name}")
 
 
-NAME = re.compile(r"\b(?P<call>ouro_[a-z0-9][a-z0-9_]*)\(|`(?P<type>ouro_[a-z0-9_]+)\.(?P<field>[a-z0-9_]+)`"
+NAME = re.compile(r"\b(?P<call>ouro_[a-z0-9][a-z0-9_]*)\("
+                  r"|`(?P<type>ouro_[a-z0-9_]+)\.(?P<field>[a-z0-9_]+)[.`]"
                   r"|\b(?P<constant>OURO_[A-Z0-9_]+)")
 
 
@@ -123,14 +125,20 @@ def check_markdown():
 # ---- HTML ----------------------------------------------------------------------------------------
 
 
+CODE = {"code", "pre", "script", "style", "fragment"}
+
+
 class Page(html.parser.HTMLParser):
-    """The anchors of a page, and where it leads."""
+    """The anchors of a page, where it leads, and Markdown that Doxygen did not understand."""
 
     def __init__(self, path):
         super().__init__()
         self.anchors = set()
         self.links = []
         self.loads = []
+        self.raw = []
+        self.inside = []
+        self.is_page = path.name.startswith(("page_", "index."))
         text = path.read_text()
         self.has_union = "union {" in text
         self.feed(text)
@@ -141,6 +149,8 @@ class Page(html.parser.HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         line = self.getpos()[0]
+        if tag == "div" or tag in CODE:
+            self.inside.append(tag if tag in CODE else dict(attrs).get("class"))
         for name, value in attrs:
             if name in ("id", "name"):
                 self.anchors.add(value)
@@ -149,12 +159,22 @@ class Page(html.parser.HTMLParser):
             elif name in ("href", "src"):
                 self.loads.append((line, value))
 
+    def handle_endtag(self, tag):
+        if tag == "div" or tag in CODE:
+            self.inside.pop()
+
+    def handle_data(self, data):
+        if self.is_page and re.search(r"\*\*|`|\]\(", data) and not CODE & set(self.inside):
+            self.raw.append((self.getpos()[0], data.strip()))
+
 
 def check_html(folder):
     pages = {path: Page(path) for path in sorted(folder.glob("*.html"))}
     if folder / "index.html" not in pages:
         tell(folder, 0, "there is no index.html")
     for path, page in pages.items():
+        for line, text in page.raw:
+            tell(path, line, f"this was not understood: {text}")
         for line, target in page.loads:
             if re.match(r"([a-z]+:)?//", target):
                 tell(path, line, f"{target} is loaded from elsewhere")
