@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# What Doxygen is given of a page: awk -f docs/markdown.awk docs/guide/tasks.md
+# What Doxygen is given of a page: awk -f docs/markdown.awk docs/guide/lock.md, run in the root of
+# the project.
 #
 # Pages are written to be read where they lie, on a forge or in an editor. So a program stands in
 # them as a line that is nothing but a link to it, and here becomes the program:
@@ -56,7 +57,7 @@ function target_of(target,    path, section) {
         target = substr(target, 1, RSTART - 1)
     }
     if (target != "")
-        path = plain(folder "/" target)
+        path = plain(folder target)
     if (path ~ /^docs\/.*\.md$/ && self == contents && section == "")
         return "@subpage " page_id(path)
     if (path ~ /^docs\/.*\.md$/)
@@ -101,7 +102,7 @@ function shown(line,    target, part, name) {
         part = substr(target, RSTART + 1)
         target = substr(target, 1, RSTART - 1)
     }
-    name = plain(folder "/" target)
+    name = plain(folder target)
     sub(/.*\//, "", name)
     if (name !~ /\.(c|expected)$/)
         return ""
@@ -116,9 +117,10 @@ BEGIN { contents = "docs/guide/README.md" }
 
 NR == 1 {
     self = FILENAME
-    sub(/.*\/docs\//, "docs/", self)
+    if (index(self, ENVIRON["PWD"] "/") == 1)
+        self = substr(self, length(ENVIRON["PWD"]) + 2)
     folder = self
-    sub(/\/[^\/]*$/, "", folder)
+    sub(/[^\/]*$/, "", folder)
 }
 
 /^```/ { fenced = !fenced }
