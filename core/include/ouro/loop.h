@@ -312,9 +312,9 @@ ouro_loop *ouro_loop_ref(ouro_loop *loop);
 ouro_loop *ouro_loop_unref(ouro_loop *loop);
 
 /**
- * Have @p fn called on another thread's loop. The only call, with ouro_loop_wake() and ref/unref,
- * that may be made off the loop's thread. Posts of one thread run in the order in which they were
- * made.
+ * Have @p fn called on another thread's loop. One of the few calls that may be made off the loop's
+ * thread, with ouro_loop_wake(), ref/unref and those of <ouro/thread.h>. Posts of one thread run in
+ * the order in which they were made.
  *
  * @param loop      The loop; held by a reference or known to be alive.
  * @param fn        Called once, on the loop's thread.
