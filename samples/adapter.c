@@ -133,6 +133,8 @@ ouro_future *ticker_next(ticker *t)
 int ticker_new(ouro_ns period, ticker **ret_ticker)
 {
     struct itimerspec every = {0};
+    if (period == 0 || !ret_ticker)
+        return -EINVAL;
     if (!ouro_loop_current())
         return -EPERM;
     every.it_interval.tv_sec = (time_t)(period / OURO_SEC(1));
@@ -168,33 +170,37 @@ ticker *ticker_free(ticker *t)
 
 /* ---- A program that uses it ------------------------------------------------------------------ */
 
-static int64_t wait_for_one(void *t)
-{
-    return ouro_await(ticker_next(t));
-}
-
-static int64_t use(ticker *t)
+static int64_t show_ticks(ticker *t)
 {
     int64_t n = ouro_await(ticker_next(t));
     if (n < 0)
         return n;
     puts("a tick");
 
-    n = ouro_await(ouro_timeout(ticker_next(t), OURO_MS(1)));
-    printf("no tick within a millisecond: %s\n", ouro_strerror(n));
+    n = ouro_await(ouro_timeout(ticker_next(t), 0));
+    printf("a wait that is given up at once: %s\n", ouro_strerror(n));
 
-    int64_t rc = ouro_await(ouro_sleep(OURO_MS(350)));
+    int64_t rc = ouro_await(ouro_sleep(OURO_MS(100)));
     n = ouro_await(ticker_next(t));
     if (rc < 0 || n < 0)
         return rc < 0 ? rc : n;
     printf("ticks that nobody waited for are told: %s\n", n >= 3 ? "yes" : "no");
+    return 0;
+}
 
-    ouro_future *second = ouro_spawn(wait_for_one, t);
-    rc = ouro_yield();
-    n = ouro_await(ticker_next(t));
-    printf("two at a time: %s\n", ouro_strerror(n));
+static int64_t wait_for_one(void *t)
+{
+    return ouro_await(ticker_next(t));
+}
+
+/* Of a ticker that will not tick so soon. It is @t's end. */
+static int64_t show_waits(ticker *t)
+{
+    ouro_future *first = ouro_spawn(wait_for_one, t);
+    int64_t rc = ouro_yield();
+    printf("a second wait: %s\n", ouro_strerror(ouro_await(ticker_next(t))));
     ticker_free(t);
-    printf("the one who waited: %s\n", ouro_strerror(ouro_await(second)));
+    printf("the first, when its ticker is freed: %s\n", ouro_strerror(ouro_await(first)));
     return rc;
 }
 
@@ -202,8 +208,14 @@ static int64_t main_task(void *arg)
 {
     (void)arg;
     ticker *t;
-    int64_t rc = ticker_new(OURO_MS(100), &t);
-    return rc < 0 ? rc : use(t);
+    int64_t rc = ticker_new(OURO_MS(20), &t);
+    if (rc < 0)
+        return rc;
+    rc = show_ticks(t);
+    ticker_free(t);
+    if (rc == 0)
+        rc = ticker_new(OURO_SEC(3600), &t);
+    return rc < 0 ? rc : show_waits(t);
 }
 
 int main(void)
