@@ -14,13 +14,13 @@ static int64_t ask(int attempt)
     return ouro_await(ouro_sleep(attempt < 3 ? OURO_SEC(10) : OURO_MS(1)));
 }
 
-/* Each attempt has 100 ms. What ends it may also be a scope around it: then it is -ECANCELED, and
+/* Each attempt has 200 ms. What ends it may also be a scope around it: then it is -ECANCELED, and
  * not a reason to try again. */
 static int64_t ask_until_it_answers(void)
 {
     for (int attempt = 1;; attempt++) {
         ouro_scope limit;
-        int64_t rc = ouro_scope_enter(&limit, &(ouro_scope_options){.timeout = OURO_MS(100)});
+        int64_t rc = ouro_scope_enter(&limit, &(ouro_scope_options){.timeout = OURO_MS(200)});
         if (rc < 0)
             return rc;
         rc = ouro_scope_exit(&limit, ask(attempt));
@@ -79,7 +79,7 @@ static int64_t main_task(void *arg)
 {
     (void)arg;
     within("ten seconds for all of it", OURO_SEC(10));
-    within("150 ms for all of it", OURO_MS(150));
+    within("300 ms for all of it", OURO_MS(300));
     int64_t rc = decorate();
     if (rc < 0)
         return rc;
