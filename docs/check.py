@@ -96,7 +96,7 @@ def check_names(page, number, line, known):
 
 def names_of_the_tree():
     """The words of public headers and of the build, and what is named elsewhere."""
-    known = {"OURO_DEBUG", "OURO_FEATURES", "OURO_NAME"}
+    known = {"OURO_DEBUG", "OURO_NAME"}
     sources = [*public_headers(), root / "CMakeLists.txt", *(root / "cmake").glob("*.cmake")]
     for path in sources:
         known.update(re.findall(r"\w+", path.read_text()))
