@@ -11,14 +11,17 @@
  *
  * A restart is a task of worker 0. It asks each worker for its sockets, since only there it is sure
  * that they are open, and hands them on: the same ones, with who waits in them. A worker that stops
- * has closed its socket for itself alone.
+ * has closed its socket for itself alone. While another process has the sockets too, they "live on":
+ * what must not be lost by a close, who waits in the queue and a unix socket's path, is left to it.
+ * That is so for the old process from the moment that the new one is ready, and for the new one up
+ * to that moment.
  *
  * How it fails: as what it is made of does; sockets that no worker has taken over are closed. A
  * restart that fails is told and changes nothing.
  */
 #include "listener_int.h"
+#include "restart_int.h"
 
-#include <ouro/restart.h>
 #include <ouro/serve.h>
 #include <ouro/signals.h>
 #include <ouro/thread.h>
@@ -46,8 +49,9 @@ struct crew {
     ouro_future *restart; /* worker 0's; a reference */
     atomic_int serving;   /* workers that have begun */
     bool takes_sigterm;
-    bool terminated; /* by SIGTERM, or another has taken over */
-    atomic_bool handed_over;
+    bool terminated;        /* by SIGTERM, or another has taken over */
+    atomic_bool lives_on;   /* what listens here does so in another process too, and for good */
+    struct ouro__path path; /* that is ours to remove, or whose it is by then */
     int workers;
     int sockets;           /* in the first so many seats; the others share them */
     int n;                 /* seats */
@@ -100,6 +104,7 @@ static int open_sockets(struct crew *crew, const char *where)
     const struct ouro__listening *first = &crew->seats[0].listening;
     int rc = ouro__listening_at(where, opts, &crew->seats[0].listening);
     crew->sockets = 1;
+    crew->path = (struct ouro__path){first->has_path, first->device, first->inode};
     if (rc < 0 || first->address.as.any.sa_family == AF_UNIX)
         return rc;
     for (; rc == 0 && crew->sockets < crew->n; crew->sockets++)
@@ -107,7 +112,8 @@ static int open_sockets(struct crew *crew, const char *where)
     return rc;
 }
 
-/* The first @inherited, whatever they turn out to be: they are ours to close. */
+/* The first @inherited, whatever they turn out to be: they are ours to close. A path is that of the
+ * only one, since no process opens more. */
 static int take_sockets(struct crew *crew, int inherited)
 {
     int rc = 0;
@@ -118,6 +124,9 @@ static int take_sockets(struct crew *crew, int inherited)
         listening->fd = OURO_LISTEN_FDS_FIRST + i;
         rc = rc < 0 ? rc : one;
     }
+    crew->path = ouro__path_taken();
+    if (rc == 0 && crew->path.known)
+        ouro__listening_own_path(&crew->seats[0].listening, crew->path.device, crew->path.inode);
     return rc;
 }
 
@@ -126,6 +135,9 @@ static int have_sockets(struct crew *crew, const char *where, int inherited)
     int rc = inherited ? take_sockets(crew, inherited) : open_sockets(crew, where);
     for (int i = crew->sockets; rc == 0 && i < crew->n; i++)
         rc = duplicate(&crew->seats[i % crew->sockets].listening, &crew->seats[i].listening);
+    atomic_store(&crew->lives_on, inherited && ouro__ready_is_awaited());
+    for (int i = 0; i < crew->n; i++)
+        crew->seats[i].listening.lives_on = &crew->lives_on;
     return rc;
 }
 
@@ -137,14 +149,15 @@ static void tell(const struct crew *crew, int64_t result, const char *why)
         crew->opts.on_restart(result, why, crew->arg);
 }
 
-/* On the loop of the seat's worker: a descriptor for its socket. */
+/* On the loop of the seat's worker, which may have yet to begin: a descriptor for its socket. */
 static int64_t lend(void *arg)
 {
     const struct seat *seat = arg;
-    int fd = seat->listener ? ouro_listener_fd(seat->listener) : -EBADF;
-    if (fd >= 0)
-        fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    return fd == -1 ? -errno : fd;
+    int fd = seat->listener ? ouro_listener_fd(seat->listener) : seat->listening.fd;
+    if (fd < 0)
+        return -EBADF;
+    fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
 }
 
 /* All sockets, up to the first that cannot be had; how many, and why in @ret_rc. */
@@ -162,20 +175,31 @@ static int borrow_all(struct crew *crew, int *fds, int64_t *ret_rc)
     return n;
 }
 
+static const char stops[] = "the server stops";
+
+/* Process @pid is ready: the sockets are its own, unless we have closed them meanwhile. */
+static int64_t yield_to(struct crew *crew, int64_t pid)
+{
+    if (ouro_listener_fd(crew->seats[0].listener) < 0) {
+        kill((pid_t)pid, SIGTERM);
+        return -ECANCELED;
+    }
+    crew->terminated = true; /* before anybody learns of it */
+    atomic_store(&crew->lives_on, true);
+    return pid;
+}
+
 static int64_t hand_over(struct crew *crew, int *fds)
 {
     int64_t rc;
     int n = borrow_all(crew, fds, &rc);
-    ouro_future *f = rc < 0 ? ouro_failed(rc, "the server stops")
-                            : ouro_restart(fds, (size_t)n, &crew->opts.restart);
+    ouro_future *f = rc < 0 ? ouro_failed(rc, "%s", rc == -EMFILE ? "too many open files" : stops)
+                            : ouro__restart(fds, (size_t)n, &crew->opts.restart, &crew->path);
     for (int i = 0; i < n; i++)
         close(fds[i]);
-    rc = ouro_await(ouro_ref(f));
-    if (rc > 0) { /* before anybody learns of it */
-        crew->terminated = true;
-        atomic_store(&crew->handed_over, true);
-    }
-    tell(crew, rc, ouro_future_detail(f));
+    int64_t pid = ouro_await(ouro_ref(f));
+    rc = pid > 0 ? yield_to(crew, pid) : pid;
+    tell(crew, rc, pid > 0 && rc < 0 ? stops : ouro_future_detail(f));
     ouro_unref(f);
     return rc;
 }
@@ -198,7 +222,7 @@ static int64_t restart(void *arg)
 static void begin_restart(struct crew *crew)
 {
     if (crew->terminated) {
-        tell(crew, -EALREADY, "the server stops");
+        tell(crew, -EALREADY, stops);
         return;
     }
     if (crew->restart && ouro_future_state(crew->restart) == OURO_PENDING) {
@@ -291,7 +315,6 @@ static void end_task(ouro_future *task)
 static int64_t begin_seat(struct crew *crew, int i)
 {
     struct seat *seat = &crew->seats[i];
-    seat->listening.handed_over = &crew->handed_over;
     int rc = ouro__listener_make(&seat->listening, &crew->opts.listener, &seat->listener);
     if (rc < 0)
         return rc;
@@ -312,14 +335,14 @@ static void end_seat(const struct crew *crew, struct seat *seat)
     seat->listener = ouro_listener_free(seat->listener);
 }
 
-/* The last worker that has begun says so. */
+/* The last worker that has begun says so: from then on the sockets are ours alone. */
 static void count_in(struct crew *crew, int first, int end)
 {
     for (int i = first; i < end; i++)
         if (ouro_future_state(crew->futures[i]) != OURO_PENDING)
             return;
-    if (atomic_fetch_add(&crew->serving, 1) + 1 == crew->workers)
-        ouro_restart_ready();
+    if (atomic_fetch_add(&crew->serving, 1) + 1 == crew->workers && ouro_restart_ready() >= 0)
+        atomic_store(&crew->lives_on, false);
 }
 
 /* Serve the seats from @first on until all have ended, or one of them has failed. */
