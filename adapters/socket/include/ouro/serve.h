@@ -192,6 +192,11 @@ int ouro_server_stats_get(const ouro_future *server, ouro_server_stats *ret_stat
  *
  * ouro_restart_ready() is called when all workers serve.
  *
+ * The path of a unix socket is removed by the last process of a chain of restarts that ends in good
+ * order, if it is still the same file: not by one that another has taken over from, not by one that
+ * was never ready, and not if the socket came from systemd, whose it is. A server that is told to
+ * stop while a restart is under way has the new process end, too.
+ *
  * @param workers  How many, 1024 at most; 0: ouro_cpu_count().
  * @param where    See ouro_listen(). Borrowed.
  * @param handler  The body of each connection's task; runs on all threads: ouro_worker_index().
