@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #define MAX_WORKERS 1024
+#define WANT_PAUSE  OURO_MS(10)
 
 /* A socket and what serves it. Its worker alone touches it while that runs. */
 struct seat {
@@ -46,8 +47,9 @@ struct crew {
     ouro_service service;
     void *arg;
     ouro_serve_workers_options opts;
-    ouro_future *restart; /* worker 0's; a reference */
-    atomic_int serving;   /* workers that have begun */
+    ouro_future *restart;  /* worker 0's; a reference */
+    ouro_signals *signals; /* likewise */
+    atomic_int serving;    /* workers that have begun */
     bool takes_sigterm;
     bool terminated;        /* by SIGTERM, or another has taken over */
     atomic_bool lives_on;   /* what listens here does so in another process too, and for good */
@@ -199,24 +201,31 @@ static int64_t hand_over(struct crew *crew, int *fds)
         close(fds[i]);
     int64_t pid = ouro_await(ouro_ref(f));
     rc = pid > 0 ? yield_to(crew, pid) : pid;
-    tell(crew, rc, pid > 0 && rc < 0 ? stops : ouro_future_detail(f));
+    tell(crew, rc, rc == -ECANCELED ? stops : ouro_future_detail(f));
     ouro_unref(f);
     return rc;
 }
 
+/* Whatever comes of it is told. */
 static int64_t restart(void *arg)
 {
     struct crew *crew = arg;
     int *fds = ouro__alloc((size_t)crew->sockets * sizeof(*fds));
     if (!fds) {
         tell(crew, -ENOMEM, NULL);
-        return -ENOMEM;
+        return 0;
     }
     int64_t rc = hand_over(crew, fds);
     ouro__release(fds);
     if (rc > 0)
         ouro_loop_stop(ouro_loop_current());
-    return 0; /* told */
+    return 0;
+}
+
+/* A task that is at work when this returns, or has failed for want of memory. */
+static ouro_future *begin_task(ouro_task_fn *fn, struct crew *crew, const char *name)
+{
+    return ouro_spawn_with(fn, crew, &(ouro_spawn_options){.name = name, .eager = 1});
 }
 
 static void begin_restart(struct crew *crew)
@@ -230,8 +239,8 @@ static void begin_restart(struct crew *crew)
         return;
     }
     ouro_unref(crew->restart);
-    crew->restart = ouro_spawn_with(restart, crew, &(ouro_spawn_options){.name = "restart"});
-    if (ouro_future_state(crew->restart) != OURO_PENDING)
+    crew->restart = begin_task(restart, crew, "restart");
+    if (ouro_future_state(crew->restart) == OURO_ERROR)
         tell(crew, ouro_future_result(crew->restart).n, NULL);
 }
 
@@ -275,23 +284,44 @@ static size_t numbers_of(const struct crew *crew, int numbers[2])
     return n;
 }
 
+/* The next, and if there is no memory to wait for it, later. */
+static int64_t next_signal(const struct crew *crew)
+{
+    int64_t number, slept = 0;
+    do
+        number = ouro_await(ouro_signals_next(crew->signals));
+    while (number == -ENOMEM && (slept = ouro_await(ouro_sleep(WANT_PAUSE))) == 0);
+    return slept < 0 ? slept : number;
+}
+
 /* A task of worker 0, cancelled when that has ended. */
 static int64_t watch_signals(void *arg)
 {
     struct crew *crew = arg;
-    ouro_signals *signals;
-    int numbers[2];
-    int64_t rc = ouro_signals_open(numbers, numbers_of(crew, numbers), &signals);
-    if (rc < 0)
-        return rc; /* somebody else watches it */
-    while ((rc = ouro_await(ouro_signals_next(signals))) > 0) {
-        if (rc == crew->opts.restart_signal)
+    int64_t number;
+    while ((number = next_signal(crew)) > 0) {
+        if (number == crew->opts.restart_signal)
             begin_restart(crew);
         else
             terminate(crew);
     }
-    ouro_signals_close(signals);
-    return rc;
+    if (number == -ENOMEM)
+        ouro_loop_stop(ouro_loop_current()); /* rather than hear no signal for ever */
+    return number;
+}
+
+/* 0, or why they are not watched; who serves all the same can be neither stopped nor restarted. */
+static int64_t begin_to_watch(struct crew *crew, ouro_future **ret_watch)
+{
+    int numbers[2];
+    size_t n = numbers_of(crew, numbers);
+    int64_t rc = n ? ouro_signals_open(numbers, n, &crew->signals) : 0;
+    if (n == 0 || rc == -EBUSY)
+        return 0; /* somebody else does */
+    if (rc < 0)
+        return rc;
+    *ret_watch = begin_task(watch_signals, crew, "signals");
+    return ouro_future_state(*ret_watch) == OURO_ERROR ? ouro_future_result(*ret_watch).n : 0;
 }
 
 /* Whether nobody has another idea of what it is for. */
@@ -367,15 +397,16 @@ static int64_t serve_seats(struct crew *crew, int first, int end)
 static int64_t worker(void *arg)
 {
     struct crew *crew = arg;
-    int self = ouro_worker_index(), numbers[2];
+    int self = ouro_worker_index();
     ouro_future *watch = NULL;
-    if (self == 0 && numbers_of(crew, numbers))
-        watch = ouro_spawn_with(watch_signals, crew, &(ouro_spawn_options){.name = "signals"});
-    int64_t rc = serve_seats(crew, first_seat(crew, self), first_seat(crew, self + 1));
+    int64_t rc = self == 0 ? begin_to_watch(crew, &watch) : 0;
+    if (rc == 0)
+        rc = serve_seats(crew, first_seat(crew, self), first_seat(crew, self + 1));
     end_task(watch);
     if (self == 0) {
         end_task(crew->restart);
         crew->restart = NULL;
+        ouro_signals_close(crew->signals);
     }
     return rc;
 }
