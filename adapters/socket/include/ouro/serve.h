@@ -82,8 +82,8 @@ typedef struct ouro_server_stats {
 } ouro_server_stats;
 
 /** Told what has come of a restart: the id of the process that takes over, or an error, with @p why
- *  in words, NULL if there are none. -EALREADY: one was under way, or had succeeded. Runs on the
- *  loop of worker 0. */
+ *  in words, NULL if there are none. -EALREADY: one was under way, or had succeeded; -ECANCELED: the
+ *  server was told to stop meanwhile. Runs on the loop of worker 0. */
 typedef void ouro_serve_restart_fn(int64_t result, const char *why, void *arg);
 
 /** Options of ouro_serve_workers(). Zero is the default of every field. */
