@@ -225,10 +225,16 @@ static int dial(int port)
     return dial_address(&a, sizeof a);
 }
 
-static int dial_path(const char *path)
+static struct sockaddr_un address_of_path(const char *path)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+    return a;
+}
+
+static int dial_path(const char *path)
+{
+    struct sockaddr_un a = address_of_path(path);
     return dial_address(&a, sizeof a);
 }
 
@@ -701,4 +707,26 @@ Test(restart, what_was_given_to_another_process_is_left_alone)
     check_eq(try_hello(s.port), 1);
     close(fd);
     stop(&s);
+}
+
+/* As of a socket unit. */
+Test(restart, a_path_from_outside_is_left_to_whoever_made_it)
+{
+    struct site s;
+    build_site(&s);
+    struct sockaddr_un a = address_of_path(s.socket);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    check_eq(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+    check_eq(listen(fd, 100), 0);
+    start(&s, "2", "0", &fd, 1);
+    close(fd);
+    await_line(&s, " at http://");
+    ino_t inode = inode_of(s.socket);
+    check_eq(try_hello_on(dial_path(s.socket)), 1);
+    check_ended(restart(&s));
+    check_eq(try_hello_on(dial_path(s.socket)), 1);
+    check_eq(kill(s.pid, SIGTERM), 0);
+    check_ended(s.pid);
+    check_eq(inode_of(s.socket), inode);
+    remove_site(&s);
 }
