@@ -202,7 +202,7 @@ static void walk_blocked(void (*run)(void))
     sigaddset(&both, SIGUSR2);
     sigaddset(&both, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &both, NULL); /* one that comes when all is over shall not kill */
-    walk(run, 100);
+    walk(run, 50);
 }
 
 Test(no_memory_restart, a_server_goes_on_or_ends_in_good_order_and_its_path_with_it)
