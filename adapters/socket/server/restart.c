@@ -183,7 +183,7 @@ static int read_all(int fd, char **ret_text, size_t *ret_size)
  * for ouro__release(). */
 static int own_arguments(const char ***ret_argv, char **ret_text)
 {
-    size_t size, n = 0;
+    size_t size = 0, n = 0;
     int fd = open(ARGUMENTS, O_RDONLY | O_CLOEXEC);
     int rc = fd < 0 ? -errno : read_all(fd, ret_text, &size);
     if (fd >= 0)
@@ -236,8 +236,8 @@ static ouro_future *spawn(const char *const *argv, const int *fds, size_t n,
 static ouro_future *spawn_with_arguments(const char *const *argv, const int *fds, size_t n,
                                          const struct ouro__path *path)
 {
-    const char **own;
-    char *text;
+    const char **own = NULL;
+    char *text = NULL;
     if (argv)
         return spawn(argv, fds, n, path);
     int rc = own_arguments(&own, &text);
