@@ -2,7 +2,7 @@
 /*
  * A web server for the files of a folder, on as many processors as it is given.
  *
- *     static_server [--port P] [--workers N] [FOLDER]
+ *     static_server [--port P | --at PLACE] [--workers N] [FOLDER]
  *     static_server --selftest
  *
  * Ranges, ETags and conditional requests are the library's doing, as is that nobody gets out of the
@@ -28,14 +28,16 @@
 
 struct options {
     const char *port;
+    const char *at;
     const char *folder;
     int workers;
     int selftest;
 };
 
 static const char usage[] =
-    "usage: %s [--port P] [--workers N] [FOLDER]\n"
+    "usage: %s [--port P | --at PLACE] [--workers N] [FOLDER]\n"
     "  --port P     listen at this port; default 8080\n"
+    "  --at PLACE   listen here instead, such as 127.0.0.1:8080 or unix:/run/site.sock\n"
     "  --workers N  on so many processors; 0: all; default 1\n"
     "Signals: SIGINT and SIGTERM end it in good order, SIGUSR2 has a new process take over.\n"
     "Sockets given by LISTEN_FDS, as systemd does, are served in place of a port.\n";
@@ -190,8 +192,8 @@ static int64_t serve(struct options *o)
         .restart_signal = SIGUSR2,
         .on_restart = restarted,
     };
-    char where[64];
-    snprintf(where, sizeof where, ":%s", o->port);
+    char where[OURO_ADDRESS_TEXT];
+    snprintf(where, sizeof where, "%s%s", o->at ? "" : ":", o->at ? o->at : o->port);
     int64_t rc = ouro_http_serve_workers(o->workers, where, add_routes, o, &server, &opts);
     if (rc < 0 && rc != -EINTR)
         fprintf(stderr, "cannot listen at %s: %s\n", where, ouro_strerror(rc));
@@ -201,16 +203,16 @@ static int64_t serve(struct options *o)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"port", required_argument, NULL, 'p'},
-        {"workers", required_argument, NULL, 'w'},
-        {"selftest", no_argument, NULL, 's'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
+        {"port", required_argument, NULL, 'p'},    {"at", required_argument, NULL, 'a'},
+        {"workers", required_argument, NULL, 'w'}, {"selftest", no_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},          {0},
     };
     struct options o = {.port = "8080", .folder = ".", .workers = 1};
-    for (int c; (c = getopt_long(argc, argv, "p:w:sh", options, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, "p:a:w:sh", options, NULL)) != -1;) {
         if (c == 'p') {
             o.port = optarg;
+        } else if (c == 'a') {
+            o.at = optarg;
         } else if (c == 'w') {
             o.workers = atoi(optarg);
         } else if (c == 's') {

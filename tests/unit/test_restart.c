@@ -6,10 +6,15 @@
 #define _GNU_SOURCE
 #include "child_test.h"
 
+#include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 TestSuite(restart, .timeout = 60);
@@ -49,16 +54,71 @@ ChildTest(restart, it_is_told_of_its_sockets_and_has_no_other_descriptors)
     int fd = mkstemp(path);
     check_eq(setenv("LISTEN_PID", "1", 1), 0); /* of us, and not for it */
     check_eq(setenv("LISTEN_FDNAMES", "x", 1), 0);
-    snprintf(script, sizeof script,
-             "exec >%s; echo $LISTEN_FDS,$LISTEN_PID,$LISTEN_FDNAMES,${OURO_READY%%%%:*}; "
-             "ls /proc/$$/fd; " SAY_READY,
-             path);
+    check_eq(setenv("OURO_PATH", "1:1", 1), 0);
+    snprintf(
+        script, sizeof script,
+        "exec >%s; echo $LISTEN_FDS,$LISTEN_PID,$LISTEN_FDNAMES,$OURO_PATH,${OURO_READY%%%%:*}; "
+        "ls /proc/$$/fd; " SAY_READY,
+        path);
     check(ouro_await(begin(script, 0)) > 0);
     check(pread(fd, text, sizeof text - 1, 0) > 0);
-    check_text(text, "2,,,5\n0\n1\n2\n3\n4\n5\n");
+    check_text(text, "2,,,,5\n0\n1\n2\n3\n4\n5\n");
     until_no_child_is_left();
     unlink(path);
     close(fd);
+    return 0;
+}
+
+/* What it says before it is ready, in a file. */
+static void check_says(const char *what, const char *want)
+{
+    char path[] = "/tmp/test_restart.XXXXXX", script[512], text[1024] = "";
+    int fd = mkstemp(path);
+    snprintf(script, sizeof script, "{ %s; } >%s 2>&1; " SAY_READY, what, path);
+    check(ouro_await(begin(script, 0)) > 0);
+    check(pread(fd, text, sizeof text - 1, 0) >= 0);
+    check_text(text, want);
+    until_no_child_is_left();
+    unlink(path);
+    close(fd);
+}
+
+/* A handler cannot be inherited; what is ignored, and what is blocked as the server's own signals
+ * are, could. */
+ChildTest(restart, it_has_no_signal_blocked_or_ignored)
+{
+    sigset_t some, before;
+    sigemptyset(&some);
+    sigaddset(&some, SIGUSR2);
+    sigaddset(&some, SIGRTMIN);
+    check_eq(pthread_sigmask(SIG_BLOCK, &some, &before), 0);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGRTMAX, SIG_IGN);
+    check_says("grep -E '^Sig(Pnd|Blk|Ign)' /proc/self/status | sed s/180000000$/000000000/",
+               "SigPnd:\t0000000000000000\nSigBlk:\t0000000000000000\n"
+               "SigIgn:\t0000000000000000\n"); /* but for the two that are the C library's own */
+    signal(SIGHUP, SIG_DFL);
+    signal(SIGRTMAX, SIG_DFL);
+    check_eq(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
+    return 0;
+}
+
+ChildTest(restart, it_has_our_directory_umask_limits_and_group)
+{
+    char want[256];
+    struct rlimit files, fewer;
+    check_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+    fewer = (struct rlimit){200, files.rlim_max};
+    check_eq(setrlimit(RLIMIT_NOFILE, &fewer), 0);
+    mode_t mask = umask(026);
+    int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    check_eq(chdir("/proc"), 0);
+    snprintf(want, sizeof want, "/proc\n0026\n200\n%d %d\n", (int)getpgrp(), (int)getsid(0));
+    check_says("pwd; umask; ulimit -n; cut -d' ' -f5,6 /proc/$$/stat", want);
+    check_eq(fchdir(here), 0);
+    close(here);
+    umask(mask);
+    check_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
     return 0;
 }
 
@@ -81,6 +141,43 @@ ChildTest(restart, one_that_is_not_ready_in_time_is_ended)
     check_fails(begin("exec sleep 1000", OURO_MS(50)), -ETIMEDOUT, "was not ready in 0.05 s");
     check_fails(begin("trap '' TERM; while :; do sleep 0.01; done", OURO_MS(100)), -ETIMEDOUT,
                 "was not ready in 0.1 s");
+    return 0;
+}
+
+/* Else it would serve on, and so would we. */
+ChildTest(restart, one_that_is_late_cannot_say_that_it_is_ready)
+{
+    char path[] = "/tmp/test_restart.XXXXXX", script[512], text[64] = "";
+    int fd = mkstemp(path);
+    snprintf(script, sizeof script,
+             "trap '' TERM PIPE; until [ -s %s ]; do sleep 0.01; done; exec 2>&-; "
+             "if eval \"echo >&${OURO_READY%%%%:*}\"; then echo said; else echo not; fi >>%s",
+             path, path);
+    ouro_future *f = begin(script, OURO_MS(500));
+    check_eq(ouro_await(ouro_sleep(OURO_MS(700))), 0);
+    check_eq(pwrite(fd, "given up, ", 10, 0), 10); /* and it has 300 ms before it is killed */
+    check_eq(ouro_await(f), -ETIMEDOUT);
+    until_no_child_is_left();
+    check(pread(fd, text, sizeof text - 1, 0) >= 0);
+    check_text(text, "given up, not\n");
+    unlink(path);
+    close(fd);
+    return 0;
+}
+
+static int hide_proc(void)
+{
+    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return -errno;
+    return mount("none", "/proc", "tmpfs", 0, NULL) < 0 ? -errno : 0;
+}
+
+ChildTest(restart, without_proc_it_says_that_the_arguments_cannot_be_read)
+{
+    if (hide_proc() < 0)
+        cr_skip_test("no right to mount");
+    check_fails(ouro_restart(NULL, 0, NULL), -ENOENT, "/proc/self/cmdline, cannot be read");
+    check_eq(umount("/proc"), 0);
     return 0;
 }
 

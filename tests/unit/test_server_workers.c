@@ -248,6 +248,38 @@ Test(server_workers, a_restart_ends_them_and_leaves_the_path_to_the_new_process)
     check_eq(unlink(path), 0);
 }
 
+static void signal_at_once(const ouro_address *address, void *arg)
+{
+    (void)address;
+    (void)arg;
+    kill(getpid(), SIGUSR2);
+}
+
+static void note_and_stop(int64_t result, const char *why, void *arg)
+{
+    (void)arg;
+    check(strstr(why, "ended with status 3") != NULL);
+    restarted = result;
+    kill(getpid(), SIGTERM);
+}
+
+/* Whichever workers have begun by then, their sockets are there to be handed over. */
+Test(server_workers, a_restart_may_be_asked_for_before_any_worker_runs)
+{
+    const char *argv[] = {"sh", "-c", "exit 3", NULL};
+    ouro_serve_workers_options opts = {
+        .on_listening = signal_at_once,
+        .restart_signal = SIGUSR2,
+        .restart.argv = argv,
+        .on_restart = note_and_stop,
+    };
+    for (int i = 0; i < 100; i++) {
+        restarted = 0;
+        check_eq(ouro_serve_workers(WORKERS, "127.0.0.1:0", tell_worker, NULL, &opts), 0);
+        check_eq(restarted, -ESRCH);
+    }
+}
+
 /* ---- Other ends ------------------------------------------------------------------------------ */
 
 static int64_t stop_the_loop(ouro_stream *s, void *arg)

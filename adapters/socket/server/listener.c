@@ -347,11 +347,6 @@ static void failed(ouro_listener *l, int rc)
 
 /* ---- The end --------------------------------------------------------------------------------- */
 
-static bool handed_over(const ouro_listener *l)
-{
-    return l->at.handed_over && atomic_load(l->at.handed_over);
-}
-
 static void accept_left(ouro_listener *l)
 {
     for (int i = 0; i < LEFT_MAX; i++) {
@@ -384,7 +379,7 @@ static void empty_queue(ouro_listener *l)
 /* Nothing is in the kernel any more. */
 static void closed(ouro_listener *l)
 {
-    if (l->keepers && !handed_over(l))
+    if (l->keepers && !ouro__listening_lives_on(&l->at))
         empty_queue(l);
     l->state = CLOSED;
     ouro__untie(&l->tie);
@@ -407,8 +402,7 @@ static void begin_close(ouro_listener *l)
         ouro__list_remove(&l->unwanted.link);
     if (!l->keepers)
         drop_ready(l);
-    if (!handed_over(l))
-        ouro__listening_unlink(&l->at);
+    ouro__listening_unlink(&l->at);
     if (!ouro__op_live(&l->op) || ouro__op_cancel(l->loop, &l->op))
         closed(l);
     unref(l);

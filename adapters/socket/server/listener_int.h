@@ -21,9 +21,14 @@ struct ouro__listening {
     bool has_path;
     dev_t device; /* of the path, to be known again */
     ino_t inode;
-    const atomic_bool *handed_over; /* true: another process has it now, with its path and with who
-                                       waits in it. NULL: never. Outlives the listener */
+    const atomic_bool *lives_on; /* true: another process has it, with its path and with who waits
+                                    in it. NULL: none has. Outlives the listener */
 };
+
+static inline bool ouro__listening_lives_on(const struct ouro__listening *l)
+{
+    return l->lives_on && atomic_load(l->lives_on);
+}
 
 /* listener_socket.c: open one at a place in words, or at an address. 0, or why not. */
 int ouro__listening_at(const char *where, const ouro_listener_options *opts,
@@ -34,7 +39,10 @@ int ouro__listening_on(const ouro_address *address, const ouro_listener_options 
 /* One that listens already. 0, or why @fd is none; it stays the caller's then. */
 int ouro__listening_from(int fd, struct ouro__listening *ret_listening);
 
-/* Remove its path, unless that is another's by now. Never fails. */
+/* The path that it is bound to, if to any, is ours to remove: that file and no other. */
+void ouro__listening_own_path(struct ouro__listening *listening, dev_t device, ino_t inode);
+
+/* Remove its path, unless that is another's by now, or it lives on. Never fails. */
 void ouro__listening_unlink(struct ouro__listening *listening);
 
 /* listener.c: a listener on @loop for such a socket, which it has taken over on success. */

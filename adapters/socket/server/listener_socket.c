@@ -5,8 +5,9 @@
  * Plain system calls, none of which waits for anybody, and no loop: so a program of several workers
  * can have all its sockets before it starts the first of them.
  *
- * A unix socket's path is a file that outlives its socket. It is removed by whoever bound it, if it
- * is still the same file; one that a crash has left is recognised by asking: nobody answers.
+ * A unix socket's path is a file that outlives its socket. It is removed by whoever bound it, or by
+ * the last of those who have taken over from it, if it is still the same file; one that a crash has
+ * left is recognised by asking: nobody answers.
  *
  * How it fails: at whichever step it is, and everything before is undone.
  */
@@ -52,17 +53,21 @@ static bool is_stale(const ouro_address *a)
 static void remember_path(struct ouro__listening *l)
 {
     struct stat st;
-    if (lstat(path_of(&l->address), &st) < 0)
-        return;
-    l->has_path = true;
-    l->device = st.st_dev;
-    l->inode = st.st_ino;
+    if (lstat(path_of(&l->address), &st) == 0)
+        ouro__listening_own_path(l, st.st_dev, st.st_ino);
+}
+
+void ouro__listening_own_path(struct ouro__listening *l, dev_t device, ino_t inode)
+{
+    l->has_path = path_of(&l->address) != NULL;
+    l->device = device;
+    l->inode = inode;
 }
 
 void ouro__listening_unlink(struct ouro__listening *l)
 {
     struct stat st;
-    if (!l->has_path)
+    if (!l->has_path || ouro__listening_lives_on(l))
         return;
     l->has_path = false;
     const char *path = path_of(&l->address);

@@ -14,7 +14,6 @@
 #include "restart_int.h"
 
 #include <ouro/process.h>
-#include <ouro/restart.h>
 #include <ouro/task.h>
 
 #include <fcntl.h>
@@ -30,6 +29,7 @@
 #define TO_EXIT       OURO_SEC(1) /* for a process that has closed its socket */
 #define SOCKETS_MAX   999
 #define ARGV_SIZE     4096
+#define ARGUMENTS     "/proc/self/cmdline"
 
 struct restart {
     ouro_future *spawn; /* a reference */
@@ -50,14 +50,17 @@ static void restart_free(void *arg)
 
 /* ---- The new process ------------------------------------------------------------------------- */
 
-/* 0: it is ready; else why not. */
+/* 0: it is ready; else why not. What it has said before we give up counts, and later it cannot say
+ * it any more: so both always believe the same. */
 static int64_t wait_until_ready(const struct restart *r)
 {
     char byte;
     int64_t n = ouro_await(ouro_timeout(ouro__poll_in(r->word), r->limit));
     if (n < 0)
-        return n;
-    return recv(r->word, &byte, 1, MSG_DONTWAIT) == 1 ? 0 : -ESRCH;
+        shutdown(r->word, SHUT_RD);
+    if (recv(r->word, &byte, 1, MSG_DONTWAIT) == 1)
+        return 0;
+    return n < 0 ? n : -ESRCH;
 }
 
 /* Its status, if it ends within @limit; else -ETIMEDOUT. */
@@ -120,20 +123,21 @@ static int64_t restart_body(void *arg)
 static bool is_ours(const char *variable)
 {
     static const char *const names[] = {OURO__COUNT_NAME "=", OURO__PID_NAME "=",
-                                        OURO__NAMES_NAME "=", OURO__READY_NAME "="};
+                                        OURO__NAMES_NAME "=", OURO__READY_NAME "=",
+                                        OURO__PATH_NAME "="};
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         if (strncmp(variable, names[i], strlen(names[i])) == 0)
             return true;
     return false;
 }
 
-/* Our environment, with these two variables and none that was for us; for ouro__release(). */
-static const char **make_env(const char *count, const char *ready)
+/* Our environment, with these variables and none that was for us; for ouro__release(). */
+static const char **make_env(const char *count, const char *ready, const char *path)
 {
     size_t n = 0, size = 0;
     while (environ[size])
         size++;
-    const char **env = ouro__alloc((size + 3) * sizeof(*env));
+    const char **env = ouro__alloc((size + 4) * sizeof(*env));
     if (!env)
         return NULL;
     for (size_t i = 0; i < size; i++)
@@ -141,6 +145,7 @@ static const char **make_env(const char *count, const char *ready)
             env[n++] = environ[i];
     env[n++] = count;
     env[n++] = ready;
+    env[n++] = path;
     env[n] = NULL;
     return env;
 }
@@ -178,8 +183,8 @@ static int read_all(int fd, char **ret_text, size_t *ret_size)
  * for ouro__release(). */
 static int own_arguments(const char ***ret_argv, char **ret_text)
 {
-    size_t size, n = 0;
-    int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    size_t size = 0, n = 0;
+    int fd = open(ARGUMENTS, O_RDONLY | O_CLOEXEC);
     int rc = fd < 0 ? -errno : read_all(fd, ret_text, &size);
     if (fd >= 0)
         close(fd);
@@ -203,16 +208,19 @@ static int own_arguments(const char ***ret_argv, char **ret_text)
 /* ---- Starting it ----------------------------------------------------------------------------- */
 
 /* With all @n descriptors, of which the last is the one to say "ready" by. */
-static ouro_future *spawn(const char *const *argv, const int *fds, size_t n)
+static ouro_future *spawn(const char *const *argv, const int *fds, size_t n,
+                          const struct ouro__path *path)
 {
     struct stat st;
-    char count[32], ready[64];
+    char count[32], ready[64], path_text[64];
     if (fstat(fds[n - 1], &st) < 0)
         return ouro__failed(-errno);
     snprintf(count, sizeof(count), OURO__COUNT_NAME "=%zu", n - 1);
     snprintf(ready, sizeof(ready), OURO__READY_NAME "=%zu:%ju", OURO_LISTEN_FDS_FIRST + n - 1,
              (uintmax_t)st.st_ino);
-    const char **env = make_env(count, ready);
+    snprintf(path_text, sizeof(path_text), OURO__PATH_NAME "=%ju:%ju", (uintmax_t)path->device,
+             (uintmax_t)path->inode);
+    const char **env = make_env(count, ready, path->known ? path_text : NULL);
     if (!env)
         return ouro__failed(-ENOMEM);
     ouro_future *f = ouro_process_spawn(&(ouro_process_options){
@@ -225,23 +233,25 @@ static ouro_future *spawn(const char *const *argv, const int *fds, size_t n)
     return f;
 }
 
-static ouro_future *spawn_with_arguments(const char *const *argv, const int *fds, size_t n)
+static ouro_future *spawn_with_arguments(const char *const *argv, const int *fds, size_t n,
+                                         const struct ouro__path *path)
 {
-    const char **own;
-    char *text;
+    const char **own = NULL;
+    char *text = NULL;
     if (argv)
-        return spawn(argv, fds, n);
+        return spawn(argv, fds, n, path);
     int rc = own_arguments(&own, &text);
     if (rc < 0)
-        return ouro__failed(rc);
-    ouro_future *f = spawn(own, fds, n);
+        return ouro_failed(rc, "the arguments of this process, in " ARGUMENTS ", cannot be read");
+    ouro_future *f = spawn(own, fds, n, path);
     ouro__release(own);
     ouro__release(text);
     return f;
 }
 
 /* Both ends of the way to say "ready", and the sockets with the child's end behind them. */
-static ouro_future *start(struct restart *r, const int *fds, size_t n, const char *const *argv)
+static ouro_future *start(struct restart *r, const int *fds, size_t n, const char *const *argv,
+                          const struct ouro__path *path)
 {
     int ends[2];
     int *all = ouro__alloc((n + 1) * sizeof(*all));
@@ -255,13 +265,14 @@ static ouro_future *start(struct restart *r, const int *fds, size_t n, const cha
         memcpy(all, fds, n * sizeof(*all));
     all[n] = ends[1];
     r->word = ends[0];
-    ouro_future *f = spawn_with_arguments(argv, all, n + 1);
+    ouro_future *f = spawn_with_arguments(argv, all, n + 1, path);
     close(ends[1]);
     ouro__release(all);
     return f;
 }
 
-ouro_future *ouro_restart(const int *fds, size_t n, const ouro_restart_options *opts)
+ouro_future *ouro__restart(const int *fds, size_t n, const ouro_restart_options *opts,
+                           const struct ouro__path *path)
 {
     static const ouro_restart_options defaults;
     if (!opts)
@@ -272,7 +283,12 @@ ouro_future *ouro_restart(const int *fds, size_t n, const ouro_restart_options *
     if (!r)
         return ouro__failed(-ENOMEM);
     *r = (struct restart){.word = -1, .limit = opts->limit ? opts->limit : DEFAULT_LIMIT};
-    r->spawn = start(r, fds, n, opts->argv);
+    r->spawn = start(r, fds, n, opts->argv, path);
     ouro_spawn_options how = {.name = "restart", .arg_free = restart_free, .eager = 1};
     return ouro_spawn_with(restart_body, r, &how); /* eager: so a cancel finds it at work */
+}
+
+ouro_future *ouro_restart(const int *fds, size_t n, const ouro_restart_options *opts)
+{
+    return ouro__restart(fds, n, opts, &(struct ouro__path){0});
 }

@@ -30,6 +30,7 @@ enum { UNKNOWN = -2, NONE = -1 };
 
 static atomic_int ready_fd = UNKNOWN;
 static atomic_bool said;
+static struct ouro__path path_taken;
 
 static int close_on_exec(int fd)
 {
@@ -70,6 +71,14 @@ static bool take_ready(void)
     return atomic_load(&ready_fd) >= 0;
 }
 
+static void take_path(void)
+{
+    const char *text = getenv(OURO__PATH_NAME);
+    uintmax_t device, inode;
+    if (text && sscanf(text, "%ju:%ju", &device, &inode) == 2)
+        path_taken = (struct ouro__path){true, (dev_t)device, (ino_t)inode};
+}
+
 static int take_sockets(int n)
 {
     int rc = n < 0 ? -EINVAL : 0;
@@ -83,11 +92,24 @@ int ouro_listen_fds(void)
     if (!getenv(OURO__COUNT_NAME) || (!take_ready() && number_of(OURO__PID_NAME) != getpid()))
         return 0;
     int rc = take_sockets(number_of(OURO__COUNT_NAME));
+    if (take_ready())
+        take_path();
     unsetenv(OURO__COUNT_NAME);
     unsetenv(OURO__PID_NAME);
     unsetenv(OURO__NAMES_NAME);
     unsetenv(OURO__READY_NAME);
+    unsetenv(OURO__PATH_NAME);
     return rc;
+}
+
+struct ouro__path ouro__path_taken(void)
+{
+    return path_taken;
+}
+
+bool ouro__ready_is_awaited(void)
+{
+    return atomic_load(&ready_fd) >= 0;
 }
 
 /* ---- Ready ----------------------------------------------------------------------------------- */

@@ -11,14 +11,17 @@
  *
  * A restart is a task of worker 0. It asks each worker for its sockets, since only there it is sure
  * that they are open, and hands them on: the same ones, with who waits in them. A worker that stops
- * has closed its socket for itself alone.
+ * has closed its socket for itself alone. While another process has the sockets too, they "live on":
+ * what must not be lost by a close, who waits in the queue and a unix socket's path, is left to it.
+ * That is so for the old process from the moment that the new one is ready, and for the new one up
+ * to that moment.
  *
  * How it fails: as what it is made of does; sockets that no worker has taken over are closed. A
  * restart that fails is told and changes nothing.
  */
 #include "listener_int.h"
+#include "restart_int.h"
 
-#include <ouro/restart.h>
 #include <ouro/serve.h>
 #include <ouro/signals.h>
 #include <ouro/thread.h>
@@ -29,6 +32,7 @@
 #include <unistd.h>
 
 #define MAX_WORKERS 1024
+#define WANT_PAUSE  OURO_MS(10)
 
 /* A socket and what serves it. Its worker alone touches it while that runs. */
 struct seat {
@@ -43,11 +47,13 @@ struct crew {
     ouro_service service;
     void *arg;
     ouro_serve_workers_options opts;
-    ouro_future *restart; /* worker 0's; a reference */
-    atomic_int serving;   /* workers that have begun */
+    ouro_future *restart;  /* worker 0's; a reference */
+    ouro_signals *signals; /* likewise */
+    atomic_int serving;    /* workers that have begun */
     bool takes_sigterm;
-    bool terminated; /* by SIGTERM, or another has taken over */
-    atomic_bool handed_over;
+    bool terminated;        /* by SIGTERM, or another has taken over */
+    atomic_bool lives_on;   /* what listens here does so in another process too, and for good */
+    struct ouro__path path; /* that is ours to remove, or whose it is by then */
     int workers;
     int sockets;           /* in the first so many seats; the others share them */
     int n;                 /* seats */
@@ -100,6 +106,7 @@ static int open_sockets(struct crew *crew, const char *where)
     const struct ouro__listening *first = &crew->seats[0].listening;
     int rc = ouro__listening_at(where, opts, &crew->seats[0].listening);
     crew->sockets = 1;
+    crew->path = (struct ouro__path){first->has_path, first->device, first->inode};
     if (rc < 0 || first->address.as.any.sa_family == AF_UNIX)
         return rc;
     for (; rc == 0 && crew->sockets < crew->n; crew->sockets++)
@@ -107,7 +114,8 @@ static int open_sockets(struct crew *crew, const char *where)
     return rc;
 }
 
-/* The first @inherited, whatever they turn out to be: they are ours to close. */
+/* The first @inherited, whatever they turn out to be: they are ours to close. A path is that of the
+ * only one, since no process opens more. */
 static int take_sockets(struct crew *crew, int inherited)
 {
     int rc = 0;
@@ -118,6 +126,9 @@ static int take_sockets(struct crew *crew, int inherited)
         listening->fd = OURO_LISTEN_FDS_FIRST + i;
         rc = rc < 0 ? rc : one;
     }
+    crew->path = ouro__path_taken();
+    if (rc == 0 && crew->path.known)
+        ouro__listening_own_path(&crew->seats[0].listening, crew->path.device, crew->path.inode);
     return rc;
 }
 
@@ -126,6 +137,9 @@ static int have_sockets(struct crew *crew, const char *where, int inherited)
     int rc = inherited ? take_sockets(crew, inherited) : open_sockets(crew, where);
     for (int i = crew->sockets; rc == 0 && i < crew->n; i++)
         rc = duplicate(&crew->seats[i % crew->sockets].listening, &crew->seats[i].listening);
+    atomic_store(&crew->lives_on, inherited && ouro__ready_is_awaited());
+    for (int i = 0; i < crew->n; i++)
+        crew->seats[i].listening.lives_on = &crew->lives_on;
     return rc;
 }
 
@@ -137,14 +151,15 @@ static void tell(const struct crew *crew, int64_t result, const char *why)
         crew->opts.on_restart(result, why, crew->arg);
 }
 
-/* On the loop of the seat's worker: a descriptor for its socket. */
+/* On the loop of the seat's worker, which may have yet to begin: a descriptor for its socket. */
 static int64_t lend(void *arg)
 {
     const struct seat *seat = arg;
-    int fd = seat->listener ? ouro_listener_fd(seat->listener) : -EBADF;
-    if (fd >= 0)
-        fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    return fd == -1 ? -errno : fd;
+    int fd = seat->listener ? ouro_listener_fd(seat->listener) : seat->listening.fd;
+    if (fd < 0)
+        return -EBADF;
+    fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
 }
 
 /* All sockets, up to the first that cannot be had; how many, and why in @ret_rc. */
@@ -162,43 +177,61 @@ static int borrow_all(struct crew *crew, int *fds, int64_t *ret_rc)
     return n;
 }
 
+static const char stops[] = "the server stops";
+
+/* Process @pid is ready: the sockets are its own, unless we have closed them meanwhile. */
+static int64_t yield_to(struct crew *crew, int64_t pid)
+{
+    if (ouro_listener_fd(crew->seats[0].listener) < 0) {
+        kill((pid_t)pid, SIGTERM);
+        return -ECANCELED;
+    }
+    crew->terminated = true; /* before anybody learns of it */
+    atomic_store(&crew->lives_on, true);
+    return pid;
+}
+
 static int64_t hand_over(struct crew *crew, int *fds)
 {
     int64_t rc;
     int n = borrow_all(crew, fds, &rc);
-    ouro_future *f = rc < 0 ? ouro_failed(rc, "the server stops")
-                            : ouro_restart(fds, (size_t)n, &crew->opts.restart);
+    ouro_future *f = rc < 0 ? ouro_failed(rc, "%s", rc == -EMFILE ? "too many open files" : stops)
+                            : ouro__restart(fds, (size_t)n, &crew->opts.restart, &crew->path);
     for (int i = 0; i < n; i++)
         close(fds[i]);
-    rc = ouro_await(ouro_ref(f));
-    if (rc > 0) { /* before anybody learns of it */
-        crew->terminated = true;
-        atomic_store(&crew->handed_over, true);
-    }
-    tell(crew, rc, ouro_future_detail(f));
+    int64_t pid = ouro_await(ouro_ref(f));
+    rc = pid > 0 ? yield_to(crew, pid) : pid;
+    tell(crew, rc, rc == -ECANCELED ? stops : ouro_future_detail(f));
     ouro_unref(f);
     return rc;
 }
 
+/* Whatever comes of it is told. */
 static int64_t restart(void *arg)
 {
     struct crew *crew = arg;
     int *fds = ouro__alloc((size_t)crew->sockets * sizeof(*fds));
     if (!fds) {
         tell(crew, -ENOMEM, NULL);
-        return -ENOMEM;
+        return 0;
     }
     int64_t rc = hand_over(crew, fds);
     ouro__release(fds);
     if (rc > 0)
         ouro_loop_stop(ouro_loop_current());
-    return 0; /* told */
+    return 0;
+}
+
+/* A task that is at work when this returns, or has failed for want of memory. */
+static ouro_future *begin_task(ouro_task_fn *fn, struct crew *crew, const char *name)
+{
+    return ouro_spawn_with(fn, crew, &(ouro_spawn_options){.name = name, .eager = 1});
 }
 
 static void begin_restart(struct crew *crew)
 {
     if (crew->terminated) {
-        tell(crew, -EALREADY, "the server stops");
+        tell(crew, -EALREADY, stops);
         return;
     }
     if (crew->restart && ouro_future_state(crew->restart) == OURO_PENDING) {
@@ -206,8 +239,8 @@ static void begin_restart(struct crew *crew)
         return;
     }
     ouro_unref(crew->restart);
-    crew->restart = ouro_spawn_with(restart, crew, &(ouro_spawn_options){.name = "restart"});
-    if (ouro_future_state(crew->restart) != OURO_PENDING)
+    crew->restart = begin_task(restart, crew, "restart");
+    if (ouro_future_state(crew->restart) == OURO_ERROR)
         tell(crew, ouro_future_result(crew->restart).n, NULL);
 }
 
@@ -251,23 +284,44 @@ static size_t numbers_of(const struct crew *crew, int numbers[2])
     return n;
 }
 
+/* The next, and if there is no memory to wait for it, later. */
+static int64_t next_signal(const struct crew *crew)
+{
+    int64_t number, slept = 0;
+    do
+        number = ouro_await(ouro_signals_next(crew->signals));
+    while (number == -ENOMEM && (slept = ouro_await(ouro_sleep(WANT_PAUSE))) == 0);
+    return slept < 0 ? slept : number;
+}
+
 /* A task of worker 0, cancelled when that has ended. */
 static int64_t watch_signals(void *arg)
 {
     struct crew *crew = arg;
-    ouro_signals *signals;
-    int numbers[2];
-    int64_t rc = ouro_signals_open(numbers, numbers_of(crew, numbers), &signals);
-    if (rc < 0)
-        return rc; /* somebody else watches it */
-    while ((rc = ouro_await(ouro_signals_next(signals))) > 0) {
-        if (rc == crew->opts.restart_signal)
+    int64_t number;
+    while ((number = next_signal(crew)) > 0) {
+        if (number == crew->opts.restart_signal)
             begin_restart(crew);
         else
             terminate(crew);
     }
-    ouro_signals_close(signals);
-    return rc;
+    if (number == -ENOMEM)
+        ouro_loop_stop(ouro_loop_current()); /* rather than hear no signal for ever */
+    return number;
+}
+
+/* 0, or why they are not watched; who serves all the same can be neither stopped nor restarted. */
+static int64_t begin_to_watch(struct crew *crew, ouro_future **ret_watch)
+{
+    int numbers[2];
+    size_t n = numbers_of(crew, numbers);
+    int64_t rc = n ? ouro_signals_open(numbers, n, &crew->signals) : 0;
+    if (n == 0 || rc == -EBUSY)
+        return 0; /* somebody else does */
+    if (rc < 0)
+        return rc;
+    *ret_watch = begin_task(watch_signals, crew, "signals");
+    return ouro_future_state(*ret_watch) == OURO_ERROR ? ouro_future_result(*ret_watch).n : 0;
 }
 
 /* Whether nobody has another idea of what it is for. */
@@ -291,7 +345,6 @@ static void end_task(ouro_future *task)
 static int64_t begin_seat(struct crew *crew, int i)
 {
     struct seat *seat = &crew->seats[i];
-    seat->listening.handed_over = &crew->handed_over;
     int rc = ouro__listener_make(&seat->listening, &crew->opts.listener, &seat->listener);
     if (rc < 0)
         return rc;
@@ -312,14 +365,14 @@ static void end_seat(const struct crew *crew, struct seat *seat)
     seat->listener = ouro_listener_free(seat->listener);
 }
 
-/* The last worker that has begun says so. */
+/* The last worker that has begun says so: from then on the sockets are ours alone. */
 static void count_in(struct crew *crew, int first, int end)
 {
     for (int i = first; i < end; i++)
         if (ouro_future_state(crew->futures[i]) != OURO_PENDING)
             return;
-    if (atomic_fetch_add(&crew->serving, 1) + 1 == crew->workers)
-        ouro_restart_ready();
+    if (atomic_fetch_add(&crew->serving, 1) + 1 == crew->workers && ouro_restart_ready() >= 0)
+        atomic_store(&crew->lives_on, false);
 }
 
 /* Serve the seats from @first on until all have ended, or one of them has failed. */
@@ -344,15 +397,16 @@ static int64_t serve_seats(struct crew *crew, int first, int end)
 static int64_t worker(void *arg)
 {
     struct crew *crew = arg;
-    int self = ouro_worker_index(), numbers[2];
+    int self = ouro_worker_index();
     ouro_future *watch = NULL;
-    if (self == 0 && numbers_of(crew, numbers))
-        watch = ouro_spawn_with(watch_signals, crew, &(ouro_spawn_options){.name = "signals"});
-    int64_t rc = serve_seats(crew, first_seat(crew, self), first_seat(crew, self + 1));
+    int64_t rc = self == 0 ? begin_to_watch(crew, &watch) : 0;
+    if (rc == 0)
+        rc = serve_seats(crew, first_seat(crew, self), first_seat(crew, self + 1));
     end_task(watch);
     if (self == 0) {
         end_task(crew->restart);
         crew->restart = NULL;
+        ouro_signals_close(crew->signals);
     }
     return rc;
 }

@@ -19,6 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,6 +35,7 @@ struct site {
     size_t seen; /* of the log */
     pid_t pid;   /* of the process that serves */
     int port;
+    char socket[96]; /* a unix socket's path, for those that listen there */
 };
 
 /* ---- The program ----------------------------------------------------------------------------- */
@@ -69,6 +71,7 @@ static void build_site(struct site *s)
     check(mkdtemp(s->folder) != NULL);
     snprintf(s->program, sizeof s->program, "%s/program", s->folder);
     snprintf(s->log, sizeof s->log, "%s/log", s->folder);
+    snprintf(s->socket, sizeof s->socket, "%s/socket", s->folder);
     in_folder(s, "index.html", path);
     write_file(path, "hello\n", 0644);
     in_folder(s, "big", path);
@@ -80,7 +83,7 @@ static void build_site(struct site *s)
 
 static void remove_site(const struct site *s)
 {
-    static const char *const names[] = {"index.html", "big", "program", "log"};
+    static const char *const names[] = {"index.html", "big", "program", "log", "socket"};
     char path[128];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         in_folder(s, names[i], path);
@@ -104,7 +107,8 @@ static void give(const int *fds, int n)
     setenv("LISTEN_PID", text, 1);
 }
 
-static void start(struct site *s, const char *workers, const char *port, const int *fds, int n)
+static void start_at(struct site *s, const char *workers, const char *how, const char *where,
+                     const int *fds, int n)
 {
     s->pid = fork();
     check(s->pid >= 0);
@@ -116,8 +120,20 @@ static void start(struct site *s, const char *workers, const char *port, const i
     close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
     if (n)
         give(fds, n);
-    execl(s->program, s->program, "--port", port, "--workers", workers, s->folder, (char *)NULL);
+    execl(s->program, s->program, how, where, "--workers", workers, s->folder, (char *)NULL);
     _exit(127);
+}
+
+static void start(struct site *s, const char *workers, const char *port, const int *fds, int n)
+{
+    start_at(s, workers, "--port", port, fds, n);
+}
+
+static void start_at_path(struct site *s, const char *workers)
+{
+    char where[128];
+    snprintf(where, sizeof where, "unix:%s", s->socket);
+    start_at(s, workers, "--at", where, NULL, 0);
 }
 
 /* ---- What it says ---------------------------------------------------------------------------- */
@@ -190,18 +206,36 @@ static void stop(struct site *s)
 
 /* ---- Clients --------------------------------------------------------------------------------- */
 
-static int dial(int port)
+static int dial_address(const void *a, socklen_t size)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(((const struct sockaddr *)a)->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct timeval limit = {.tv_sec = 30};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    if (connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
+    if (connect(fd, a, size) == 0)
         return fd;
     int rc = -errno;
     close(fd);
     return rc;
+}
+
+static int dial(int port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return dial_address(&a, sizeof a);
+}
+
+static struct sockaddr_un address_of_path(const char *path)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+    return a;
+}
+
+static int dial_path(const char *path)
+{
+    struct sockaddr_un a = address_of_path(path);
+    return dial_address(&a, sizeof a);
 }
 
 static int ask(int fd, const char *path, bool last)
@@ -212,15 +246,18 @@ static int ask(int fd, const char *path, bool last)
     return send(fd, text, (size_t)n, MSG_NOSIGNAL) == n ? 0 : -errno;
 }
 
-/* The answer to "/", whole: 1; 0: the connection has ended without a byte of it; or an error. */
+/* The answer to "/", whole: 1; 0: the connection has ended, in order or by a reset, without a byte of
+ * it; or an error, such as -EPIPE: it has ended in the middle. */
 static int hear_hello(int fd, bool *ret_keep)
 {
     char text[1024];
     size_t size = 0;
     for (;;) {
         ssize_t n = recv(fd, text + size, sizeof text - 1 - size, 0);
+        if (n < 0 && errno != ECONNRESET)
+            return -errno;
         if (n <= 0)
-            return n < 0 ? -errno : size == 0 ? 0 : -EPIPE;
+            return size == 0 ? 0 : -EPIPE;
         size += (size_t)n;
         text[size] = '\0';
         if (strstr(text, "\r\n\r\nhello\n"))
@@ -230,10 +267,9 @@ static int hear_hello(int fd, bool *ret_keep)
     return strncmp(text, "HTTP/1.1 200 ", 13) == 0 ? 1 : -EBADMSG;
 }
 
-static int try_hello(int port)
+static int try_hello_on(int fd)
 {
     bool keep;
-    int fd = dial(port);
     int rc = fd < 0 ? fd : ask(fd, "/", true);
     if (rc == 0)
         rc = hear_hello(fd, &keep);
@@ -242,30 +278,42 @@ static int try_hello(int port)
     return rc;
 }
 
+static int try_hello(int port)
+{
+    return try_hello_on(dial(port));
+}
+
 struct load {
     pthread_t threads[CLIENTS];
     int port;
     atomic_bool over;
     atomic_int answered;
     atomic_int connections;
-    atomic_int again;  /* connections that ended between two requests: the client asks anew */
+    atomic_int closed; /* connections that were found closed before the next request */
+    atomic_int again;  /* and that ended with a request under way, and no byte of an answer */
     atomic_int failed; /* and all that no client has to put up with */
     atomic_int error;  /* the last of these */
 };
 
-/* Several requests on a connection. The first must be answered; a later one may find the connection
- * closed, as it may at any time with any server. */
+/* Several requests on a connection. The first must be answered. A later one meets a connection that
+ * the server may close at any time; it may be asked again (RFC 9112, 9.3.1 and 9.6) since it can do no
+ * harm twice, if not a byte of an answer has come. Whatever else goes wrong is a loss. */
 static int visit(struct load *l, int requests)
 {
     bool keep = true;
     int fd = dial(l->port);
     int rc = fd < 0 ? fd : 1;
     for (int i = 0; rc > 0 && keep && i < requests; i++) {
+        char byte;
+        if (i > 0 && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
+            atomic_fetch_add(&l->closed, 1);
+            break;
+        }
         rc = ask(fd, "/", i == requests - 1);
-        rc = rc < 0 ? rc : hear_hello(fd, &keep);
+        rc = rc == -EPIPE || rc == -ECONNRESET ? 0 : rc < 0 ? rc : hear_hello(fd, &keep);
         if (rc > 0)
             atomic_fetch_add(&l->answered, 1);
-        if (rc <= 0 && i > 0 && (rc == 0 || rc == -ECONNRESET || rc == -EPIPE)) {
+        if (rc == 0 && i > 0) {
             atomic_fetch_add(&l->again, 1);
             rc = 1;
             break;
@@ -310,9 +358,9 @@ static void end_load(struct load *l)
     atomic_store(&l->over, true);
     for (int i = 0; i < CLIENTS; i++)
         check_eq(pthread_join(l->threads[i], NULL), 0);
-    fprintf(stderr, "%d connections, %d answers, %d asked again, %d failed\n",
-            atomic_load(&l->connections), atomic_load(&l->answered), atomic_load(&l->again),
-            atomic_load(&l->failed));
+    fprintf(stderr, "%d connections, %d answers, %d closed, %d asked again, %d failed\n",
+            atomic_load(&l->connections), atomic_load(&l->answered), atomic_load(&l->closed),
+            atomic_load(&l->again), atomic_load(&l->failed));
     check_eq(atomic_load(&l->error), 0);
     check_eq(atomic_load(&l->failed), 0);
 }
@@ -443,6 +491,123 @@ Test(restart, a_new_image_that_does_not_start_changes_nothing)
     stop(&s);
 }
 
+/* As packages do it: the file that runs is replaced, by name. */
+Test(restart, a_program_that_was_replaced_is_the_new_one)
+{
+    struct site s;
+    char command[512], path[64];
+    struct stat new, runs;
+    build_site(&s);
+    start(&s, "1", "0", NULL, 0);
+    await_serving(&s);
+    snprintf(command, sizeof command, "cp '%s' %s/copy && mv %s/copy %s", OURO_STATIC_SERVER,
+             s.folder, s.folder, s.program);
+    for (int i = 0; i < 2; i++) {
+        check_eq(system(command), 0);
+        check_eq(stat(s.program, &new), 0);
+        check_ended(restart(&s));
+        snprintf(path, sizeof path, "/proc/%d/exe", (int)s.pid);
+        check_eq(stat(path, &runs), 0);
+        check_eq(runs.st_ino, new.st_ino);
+        check_eq(try_hello(s.port), 1);
+    }
+    stop(&s);
+}
+
+/* The server was told to stop before the new process was ready: so is that. */
+Test(restart, one_that_is_ready_when_the_server_has_stopped_is_ended)
+{
+    struct site s;
+    char script[512];
+    char byte;
+    build_site(&s);
+    start(&s, "1", "0", NULL, 0);
+    await_serving(&s);
+    int fd = dial(s.port);
+    check_eq(ask(fd, "/big", true), 0);
+    check(recv(fd, &byte, 1, MSG_PEEK) == 1); /* keeps the old one busy */
+    snprintf(script, sizeof script,
+             "#!/bin/sh\necho begun >&2\nuntil [ -e %s ]; do sleep 0.01; done\nexec %s \"$@\"\n",
+             s.socket, OURO_STATIC_SERVER);
+    install(&s, script);
+    kill(s.pid, SIGUSR2);
+    await_line(&s, "begun");
+    check_eq(kill(s.pid, SIGTERM), 0);
+    usleep(100000); /* so that it has stopped; if not, the new one would just take over */
+    write_file(s.socket, "", 0600);
+    await_line(&s, "no restart: the server stops");
+    close(fd);
+    check_ended(s.pid);
+    int status;
+    while (waitpid(-1, &status, 0) > 0) /* unless the old one has seen its end */
+        check(status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM));
+    remove_site(&s);
+}
+
+/* ---- The path of a unix socket --------------------------------------------------------------- */
+
+static ino_t inode_of(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+Test(restart, a_path_is_there_until_the_last_one_in_a_chain_ends)
+{
+    struct site s;
+    build_site(&s);
+    start_at_path(&s, "2");
+    await_line(&s, " at http://");
+    ino_t inode = inode_of(s.socket);
+    check(inode != 0);
+    for (int i = 0; i < 3; i++) {
+        check_eq(try_hello_on(dial_path(s.socket)), 1);
+        check_eq(inode_of(s.socket), inode);
+        if (i < 2)
+            check_ended(restart(&s));
+    }
+    check_eq(kill(s.pid, SIGTERM), 0);
+    check_ended(s.pid);
+    check_eq(inode_of(s.socket), 0);
+    remove_site(&s);
+}
+
+/* It has taken the socket, and then has no descriptors for its loops. */
+Test(restart, a_path_stays_when_the_new_one_fails_with_the_socket_in_its_hands)
+{
+    struct site s;
+    char script[256];
+    build_site(&s);
+    start_at_path(&s, "2");
+    await_line(&s, " at http://");
+    ino_t inode = inode_of(s.socket);
+    snprintf(script, sizeof script, "#!/bin/sh\nulimit -n 6\nexec %s \"$@\"\n", OURO_STATIC_SERVER);
+    install(&s, script);
+    kill(s.pid, SIGUSR2);
+    await_line(&s, "before it was ready");
+    check_eq(inode_of(s.socket), inode);
+    check_eq(try_hello_on(dial_path(s.socket)), 1);
+    install(&s, NULL);
+    check_ended(restart(&s));
+    check_eq(try_hello_on(dial_path(s.socket)), 1);
+    stop(&s);
+}
+
+Test(restart, a_path_that_is_another_s_by_then_is_left_alone)
+{
+    struct site s;
+    build_site(&s);
+    start_at_path(&s, "1");
+    await_line(&s, " at http://");
+    check_ended(restart(&s));
+    check_eq(rename(s.log, s.socket), 0);
+    ino_t inode = inode_of(s.socket);
+    check_eq(kill(s.pid, SIGTERM), 0);
+    check_ended(s.pid);
+    check_eq(inode_of(s.socket), inode);
+    remove_site(&s);
+}
+
 Test(restart, a_second_one_is_refused_while_one_is_under_way)
 {
     struct site s;
@@ -452,6 +617,7 @@ Test(restart, a_second_one_is_refused_while_one_is_under_way)
     install(&s, "#!/bin/sh\necho begun >&2\nexec sleep 1000\n");
     kill(s.pid, SIGUSR2);
     await_line(&s, "begun");
+    settled_fds(s.pid); /* none is for other children */
     kill(s.pid, SIGUSR2);
     await_line(&s, "no restart: a restart is under way");
     check_still_serves(&s);
@@ -541,4 +707,26 @@ Test(restart, what_was_given_to_another_process_is_left_alone)
     check_eq(try_hello(s.port), 1);
     close(fd);
     stop(&s);
+}
+
+/* As of a socket unit. */
+Test(restart, a_path_from_outside_is_left_to_whoever_made_it)
+{
+    struct site s;
+    build_site(&s);
+    struct sockaddr_un a = address_of_path(s.socket);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    check_eq(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+    check_eq(listen(fd, 100), 0);
+    start(&s, "2", "0", &fd, 1);
+    close(fd);
+    await_line(&s, " at http://");
+    ino_t inode = inode_of(s.socket);
+    check_eq(try_hello_on(dial_path(s.socket)), 1);
+    check_ended(restart(&s));
+    check_eq(try_hello_on(dial_path(s.socket)), 1);
+    check_eq(kill(s.pid, SIGTERM), 0);
+    check_ended(s.pid);
+    check_eq(inode_of(s.socket), inode);
+    remove_site(&s);
 }

@@ -29,7 +29,8 @@
  * (sd_listen_fds(3)); so a program that takes them can also be started by a socket unit. In place of
  * LISTEN_PID, which a process can set for itself alone, stands OURO_READY=FD:INODE: the socket by
  * which the new process says that it is ready, with any one byte. It proves by its inode that the
- * variables are no leftovers.
+ * variables are no leftovers. OURO_PATH=DEVICE:INODE is the file that a unix socket is bound to, if
+ * it is for the new process to remove.
  */
 
 /** The first descriptor that a process is given to listen at. */
@@ -71,24 +72,32 @@ int ouro_restart_ready(void);
 /**
  * Start a new image of this program, hand it the sockets, and wait until it is ready.
  *
- * It has the environment, standard streams and directory of this process. This one goes on
- * listening; when the future has a value it is time to stop. systemd, if it asked to be told, has
- * heard by then that the new process is the service's main one (MAINPID=).
+ * It has the environment, standard streams, directory, umask, resource limits, process group and
+ * session of this process, and no other descriptors. Its signals are as if nobody had touched them:
+ * none is blocked, and none ignored, also not SIGHUP for nohup(1); so it can be asked to restart as
+ * this one was, once it watches for that, and before that the signal ends it.
+ *
+ * This process goes on listening; when the future has a value it is time to stop. systemd, if it
+ * asked to be told, has heard by then that the new process is the service's main one (MAINPID=).
  *
  * A new process that is not ready within the limit is told to end by SIGTERM, and killed if it has
  * not after as long again; only then the future settles. One whose start is cancelled gets SIGTERM
- * and is not waited for.
+ * and is not waited for. In both cases it can no longer say that it is ready: ouro_restart_ready()
+ * is -EPIPE there. If it has said so before, the restart has succeeded.
  *
  * @param fds   The sockets, which the new process has from OURO_LISTEN_FDS_FIRST on in this order.
- *              Duplicated before this returns. A unix socket's path is not removed by the new one.
+ *              Duplicated before this returns. A unix socket's path is not removed by the new one,
+ *              but ouro_serve_workers() sees to that.
  * @param n     How many, 999 at most.
  * @param opts  Copied; NULL for defaults.
  * @return A future, never NULL: the id of the new process, which is ready; or, and
  *         ouro_future_detail() has it in words,
  *   - -ESRCH      it has ended, or closed the socket of OURO_READY, before it was ready
  *   - -ETIMEDOUT  it was not ready in time
- *   - as ouro_process_spawn(); -ECANCELED, -EINVAL (also: too many sockets), other < 0: negative
- *     errno of socketpair(2), or of reading /proc/self/cmdline
+ *   - as ouro_process_spawn(): -ENOENT (no such program, where this process's first argument leads
+ *     from its directory or PATH), -EACCES (it cannot be executed) ...
+ *   - -ECANCELED, -EINVAL (also: too many sockets), other < 0: negative errno of socketpair(2), or
+ *     of reading /proc/self/cmdline
  * @owns the caller.   @thread Loop thread only; none may change the environment meanwhile.
  */
 ouro_future *ouro_restart(const int *fds, size_t n,

@@ -82,8 +82,8 @@ typedef struct ouro_server_stats {
 } ouro_server_stats;
 
 /** Told what has come of a restart: the id of the process that takes over, or an error, with @p why
- *  in words, NULL if there are none. -EALREADY: one was under way, or had succeeded. Runs on the
- *  loop of worker 0. */
+ *  in words, NULL if there are none. -EALREADY: one was under way, or had succeeded; -ECANCELED: the
+ *  server was told to stop meanwhile. Runs on the loop of worker 0. */
 typedef void ouro_serve_restart_fn(int64_t result, const char *why, void *arg);
 
 /** Options of ouro_serve_workers(). Zero is the default of every field. */
@@ -191,6 +191,11 @@ int ouro_server_stats_get(const ouro_future *server, ouro_server_stats *ret_stat
  * whatever queue it waits and with whatever number of workers the new process is started.
  *
  * ouro_restart_ready() is called when all workers serve.
+ *
+ * The path of a unix socket is removed by the last process of a chain of restarts that ends in good
+ * order, if it is still the same file: not by one that another has taken over from, not by one that
+ * was never ready, and not if the socket came from systemd, whose it is. A server that is told to
+ * stop while a restart is under way has the new process end, too.
  *
  * @param workers  How many, 1024 at most; 0: ouro_cpu_count().
  * @param where    See ouro_listen(). Borrowed.
