@@ -127,8 +127,6 @@ static void ask(struct http_connection *c)
 {
     static const char processing[] = "HTTP/1.1 102 Processing\r\n\r\n"; /* RFC 2518, 10.1 */
     c->ask_at = OURO_FOREVER;
-    if (!c->handler)
-        return;
     if (c->r.reply.kind == HTTP_STREAM) {
         ouro__http_events_ask(&c->r);
         return;
@@ -189,7 +187,7 @@ static void client_gone(struct http_connection *c)
         ouro_cancel(c->handler);
 }
 
-/* It sends no more. HTTP/1.0 knows no interim answers, and in a stream nothing can be said that means
+/* It sends no more, and a handler waits. HTTP/1.0 knows no interim answers, and in a stream nothing can be said that means
  * nothing, but between two events: there time has to tell, since who only shuts down its sending side
  * does so right behind the request. Behind a body that was not read yet nobody knows when it came:
  * who reads the body learns whether it is whole. */
@@ -197,13 +195,10 @@ static void client_shut(struct http_connection *c)
 {
     const ouro_http_request *r = &c->r;
     bool can_ask = r->reply.kind == HTTP_STREAM ? r->reply.events : r->head.minor == 1;
-    c->half = true;
-    if (!c->handler)
-        return;
     if (can_ask) {
         c->ask_at = ouro__http_after(ASK_AFTER);
         arm(c);
-    } else if (r->body.over && ouro_now() - c->heard > HALF_CLOSE) {
+    } else if (r->body.over && c->shut_at > c->heard + HALF_CLOSE) {
         client_gone(c);
     }
 }
@@ -215,10 +210,13 @@ static void client_moved(int32_t events, uint32_t flags, void *arg)
     (void)flags;
     if (events < 0 || c->gone)
         return;
-    if (events & (POLLERR | POLLHUP))
+    if (events & (POLLERR | POLLHUP)) {
         client_gone(c);
-    else if (!c->half)
-        client_shut(c);
+    } else if (!c->shut_at) {
+        c->shut_at = ouro_now();
+        if (c->handler)
+            client_shut(c);
+    }
 }
 
 /* The kernel tells of resets and ends in any case. Without memory nobody watches. */
@@ -462,13 +460,19 @@ static int64_t handle(struct http_connection *c, bool *ret_keep)
         .eager = 1,
     };
     c->doing = HTTP_HANDLING;
+    bool gone = c->gone;
     ouro_future *task = ouro_ref(ouro_spawn_with(handler_body, r, &opts));
     if (ouro_future_state(task) == OURO_PENDING) {
         c->handler = task;
         ouro__http_watch(c);
+        if (gone) /* behind this request, before it was read */
+            client_gone(c);
+        else if (c->shut_at)
+            client_shut(c);
     }
     int64_t n = ouro_await(task);
     c->handler = NULL;
+    c->ask_at = OURO_FOREVER;
     ouro__http_body_stop(r);
     if (n < 0 && c->gone) {
         c->server->stats.gone++;
