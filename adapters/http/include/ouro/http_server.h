@@ -242,11 +242,12 @@ int64_t ouro_http_serve_stream(ouro_http_server *server, ouro_stream *s);
 int ouro_http_server_stats_get(const ouro_http_server *server, ouro_http_server_stats *ret_stats);
 
 /**
- * Write a line of an access log in the combined format, for on_access.
+ * Write a line of an access log in the combined format, for on_access. Lines of several threads do
+ * not mix; those of several processes, as after a restart, do not if @p fp is line buffered.
  *
  * @param line  Borrowed for the call.
  * @param fp    A FILE, as void so that this header needs no <stdio.h>: standard output if NULL.
- * @thread Loop thread only.
+ * @thread Any.
  */
 void ouro_http_log_access(const ouro_http_access *line, void *fp);
 
