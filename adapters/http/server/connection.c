@@ -50,6 +50,7 @@
 /* ---- Time ------------------------------------------------------------------------------------ */
 
 static void rang(void *arg);
+static void client_gone(struct http_connection *c);
 
 ouro_ns ouro__http_after(ouro_ns limit)
 {
@@ -122,11 +123,21 @@ void ouro__http_look(struct http_connection *c)
     arm(c);
 }
 
+/* Whether the client has its answer, and nothing to wait for, while the handler goes on. */
+static bool has_all(const ouro_http_request *r)
+{
+    return r->reply.kind == HTTP_STREAM && ouro__http_sends_nothing(r);
+}
+
 /* Whether the client is still there: it overlooks this, and its kernel resets it if it is not. */
 static void ask(struct http_connection *c)
 {
     static const char processing[] = "HTTP/1.1 102 Processing\r\n\r\n"; /* RFC 2518, 10.1 */
     c->ask_at = OURO_FOREVER;
+    if (has_all(&c->r)) {
+        client_gone(c);
+        return;
+    }
     if (c->r.reply.kind == HTTP_STREAM) {
         ouro__http_events_ask(&c->r);
         return;
@@ -195,7 +206,9 @@ static void client_shut(struct http_connection *c)
 {
     const ouro_http_request *r = &c->r;
     bool can_ask = r->reply.kind == HTTP_STREAM ? r->reply.events : r->head.minor == 1;
-    if (can_ask) {
+    if (has_all(r)) {
+        client_gone(c);
+    } else if (can_ask) {
         c->ask_at = ouro__http_after(ASK_AFTER);
         arm(c);
     } else if (r->body.over && c->shut_at > c->heard + HALF_CLOSE) {

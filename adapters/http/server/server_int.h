@@ -282,6 +282,9 @@ int64_t ouro__http_handle(ouro_http_request *r);
 int64_t ouro__http_sends_end(struct http_connection *c, bool cut);
 bool ouro__http_chunked(const ouro_http_request *r);
 
+/* Whether the head is all of the answer. */
+bool ouro__http_sends_nothing(const ouro_http_request *r);
+
 /* Send a comment between two events, which is nothing to who reads them. */
 void ouro__http_events_ask(ouro_http_request *r);
 
