@@ -493,8 +493,8 @@ int64_t ouro_http_reply_begin(ouro_http_request *r, int status, const char *type
  * @param size  Bytes; 0 does nothing.
  * @return A future, never NULL: @p size; -EPIPE, -ECONNRESET (the client has gone); -EPIPE also if
  *         the client has its answer with the head alone, as to HEAD: the handler should return, and
- *         may return this, which is no failure then; -ETIMEDOUT
- *         (write_limit), -EBADMSG (no such reply was begun), -ECANCELED, -ENOMEM, -EINVAL (NULL).
+ *         may return this, which is no failure then; -ETIMEDOUT (write_limit), -EBADMSG (no such
+ *         reply was begun), -ECANCELED, -ENOMEM, -EINVAL (NULL).
  * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_http_send(ouro_http_request *r, const void *data, size_t size) OURO_NODISCARD;
