@@ -224,5 +224,6 @@ int main(int argc, char **argv)
     }
     if (optind < argc)
         o.folder = argv[optind];
+    setvbuf(stdout, NULL, _IOLBF, 0); /* a log has whole lines, also while two processes write it */
     return ouro_exit_code(o.selftest ? selftest(&o) : serve(&o));
 }

@@ -102,6 +102,7 @@ void ouro_http_log_access(const ouro_http_access *line, void *fp)
     snprintf(when, sizeof(when), "%02d/%s/%04d:%02d:%02d:%02d +0000", tm.tm_mday, months[tm.tm_mon],
              tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
     FILE *to = fp ? fp : stdout;
+    flockfile(to); /* workers share it */
     fprintf(to, "%s - - [%s] \"", line->client, when);
     if (line->version)
         fprintf(to, "%s %s HTTP/%d.%d", line->method, line->target, line->version / 10,
@@ -110,4 +111,5 @@ void ouro_http_log_access(const ouro_http_access *line, void *fp)
         fputc('-', to);
     fprintf(to, "\" %d %llu \"%s\" \"%s\" %.6f\n", line->status, (unsigned long long)line->bytes,
             line->referer, line->user_agent, (double)line->time / 1e9);
+    funlockfile(to);
 }

@@ -50,6 +50,7 @@
 /* ---- Time ------------------------------------------------------------------------------------ */
 
 static void rang(void *arg);
+static void client_gone(struct http_connection *c);
 
 ouro_ns ouro__http_after(ouro_ns limit)
 {
@@ -122,13 +123,21 @@ void ouro__http_look(struct http_connection *c)
     arm(c);
 }
 
+/* Whether the client has its answer, and nothing to wait for, while the handler goes on. */
+static bool has_all(const ouro_http_request *r)
+{
+    return r->reply.kind == HTTP_STREAM && ouro__http_sends_nothing(r);
+}
+
 /* Whether the client is still there: it overlooks this, and its kernel resets it if it is not. */
 static void ask(struct http_connection *c)
 {
     static const char processing[] = "HTTP/1.1 102 Processing\r\n\r\n"; /* RFC 2518, 10.1 */
     c->ask_at = OURO_FOREVER;
-    if (!c->handler)
+    if (has_all(&c->r)) {
+        client_gone(c);
         return;
+    }
     if (c->r.reply.kind == HTTP_STREAM) {
         ouro__http_events_ask(&c->r);
         return;
@@ -189,7 +198,7 @@ static void client_gone(struct http_connection *c)
         ouro_cancel(c->handler);
 }
 
-/* It sends no more. HTTP/1.0 knows no interim answers, and in a stream nothing can be said that means
+/* It sends no more, and a handler waits. HTTP/1.0 knows no interim answers, and in a stream nothing can be said that means
  * nothing, but between two events: there time has to tell, since who only shuts down its sending side
  * does so right behind the request. Behind a body that was not read yet nobody knows when it came:
  * who reads the body learns whether it is whole. */
@@ -197,13 +206,12 @@ static void client_shut(struct http_connection *c)
 {
     const ouro_http_request *r = &c->r;
     bool can_ask = r->reply.kind == HTTP_STREAM ? r->reply.events : r->head.minor == 1;
-    c->half = true;
-    if (!c->handler)
-        return;
-    if (can_ask) {
+    if (has_all(r)) {
+        client_gone(c);
+    } else if (can_ask) {
         c->ask_at = ouro__http_after(ASK_AFTER);
         arm(c);
-    } else if (r->body.over && ouro_now() - c->heard > HALF_CLOSE) {
+    } else if (r->body.over && c->shut_at > c->heard + HALF_CLOSE) {
         client_gone(c);
     }
 }
@@ -215,10 +223,13 @@ static void client_moved(int32_t events, uint32_t flags, void *arg)
     (void)flags;
     if (events < 0 || c->gone)
         return;
-    if (events & (POLLERR | POLLHUP))
+    if (events & (POLLERR | POLLHUP)) {
         client_gone(c);
-    else if (!c->half)
-        client_shut(c);
+    } else if (!c->shut_at) {
+        c->shut_at = ouro_now();
+        if (c->handler)
+            client_shut(c);
+    }
 }
 
 /* The kernel tells of resets and ends in any case. Without memory nobody watches. */
@@ -462,13 +473,19 @@ static int64_t handle(struct http_connection *c, bool *ret_keep)
         .eager = 1,
     };
     c->doing = HTTP_HANDLING;
+    bool gone = c->gone;
     ouro_future *task = ouro_ref(ouro_spawn_with(handler_body, r, &opts));
     if (ouro_future_state(task) == OURO_PENDING) {
         c->handler = task;
         ouro__http_watch(c);
+        if (gone) /* behind this request, before it was read */
+            client_gone(c);
+        else if (c->shut_at)
+            client_shut(c);
     }
     int64_t n = ouro_await(task);
     c->handler = NULL;
+    c->ask_at = OURO_FOREVER;
     ouro__http_body_stop(r);
     if (n < 0 && c->gone) {
         c->server->stats.gone++;

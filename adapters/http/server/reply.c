@@ -306,10 +306,12 @@ static void reply_error(ouro_http_request *r, int64_t error, const char *detail)
     say_status(r, is_status ? (int)-error - OURO_EHTTP(0) : 500);
 }
 
-/* A stream whose head has gone out. */
+/* A stream whose head has gone out. If that is all, the handler was told so by -EPIPE. */
 static int64_t finish_stream(ouro_http_request *r, int64_t n, const char *detail, bool *ret_keep)
 {
     int64_t rc = r->c->sends ? ouro__http_sends_end(r->c, false) : 0;
+    if (n == -EPIPE && ouro__http_sends_nothing(r))
+        n = 0;
     if (n < 0 && rc >= 0) {
         bool is_status = n <= -OURO_EHTTP(400) && n >= -OURO_EHTTP(599);
         if (!is_status)

@@ -222,12 +222,12 @@ struct http_connection {
     ouro_ns ask_at;    /* whether the client is still there */
     ouro_ns opened;    /* when it was accepted */
     ouro_ns heard;     /* when something came last; 0: never */
+    ouro_ns shut_at;   /* when it was seen to send no more; 0: not yet */
     ouro_ns begun;     /* when the first byte of the request did */
     uint64_t served;
     int64_t sends;   /* of a stream's pieces, that have not settled */
     bool expired;    /* the deadline has passed */
     bool gone;       /* so has the client */
-    bool half;       /* it sends no more */
     bool broken;     /* nobody knows where the next request would begin */
     bool too_slow;   /* write_limit has passed, and the stream was aborted */
     bool peer_known; /* peer is written */
@@ -281,6 +281,9 @@ int64_t ouro__http_handle(ouro_http_request *r);
 /* Wait for the pieces of a stream that nobody has waited for; or have them cut off. */
 int64_t ouro__http_sends_end(struct http_connection *c, bool cut);
 bool ouro__http_chunked(const ouro_http_request *r);
+
+/* Whether the head is all of the answer. */
+bool ouro__http_sends_nothing(const ouro_http_request *r);
 
 /* Send a comment between two events, which is nothing to who reads them. */
 void ouro__http_events_ask(ouro_http_request *r);

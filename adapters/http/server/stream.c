@@ -40,7 +40,7 @@ bool ouro__http_chunked(const ouro_http_request *r)
     return r->head.minor == 1 && !r->head_only && ouro__http_has_body(r->reply.status);
 }
 
-static bool sends_nothing(const ouro_http_request *r)
+bool ouro__http_sends_nothing(const ouro_http_request *r)
 {
     return r->head_only || !ouro__http_has_body(r->reply.status);
 }
@@ -56,7 +56,7 @@ int64_t ouro_http_reply_begin(ouro_http_request *r, int status, const char *type
     size_t size;
     reply->status = status;
     reply->kind = HTTP_STREAM;
-    reply->keep = ouro__http_may_keep(r) && (sends_nothing(r) || r->head.minor == 1);
+    reply->keep = ouro__http_may_keep(r) && (ouro__http_sends_nothing(r) || r->head.minor == 1);
     char *head = ouro__http_head(r, reply->keep, &size);
     rc = head ? ouro_stream_put(r->c->stream, head, size) : -ENOMEM;
     if (rc == -ENOMEM || rc == -EAGAIN || rc == -EMSGSIZE) {
@@ -162,9 +162,9 @@ static ouro_future *send_piece(ouro_http_request *r, const char *data, size_t si
 {
     struct http_connection *c = r->c;
     size_t unsent;
-    if (size == 0 || sends_nothing(r)) {
+    if (size == 0 || ouro__http_sends_nothing(r)) {
         ouro_memory_release(owned);
-        return ouro_ready((int64_t)size);
+        return ouro_ready(size ? -EPIPE : 0);
     }
     r->reply.size += size;
     r->reply.events = false;
@@ -282,6 +282,6 @@ ouro_future *ouro_http_send_event(ouro_http_request *r, const char *event, const
 void ouro__http_events_ask(ouro_http_request *r)
 {
     size_t unsent;
-    if (r->reply.events && !sends_nothing(r) && put_piece(r, ":\n\n", 3, &unsent) > 0)
+    if (r->reply.events && put_piece(r, ":\n\n", 3, &unsent) > 0)
         r->reply.size += 3;
 }

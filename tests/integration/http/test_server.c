@@ -6,6 +6,7 @@
 #include "descriptors.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -640,4 +641,39 @@ KernelTest(server, logs_what_clients_cannot_forge)
     check_eq(count_of(text, "\n"), 3);
     free(text);
     return 0;
+}
+
+enum { LOGGERS = 4, LINES = 5000 };
+
+static void *log_many(void *fp)
+{
+    const ouro_http_access line = {.client = "c",
+                                   .method = "GET",
+                                   .target = "/t",
+                                   .version = 11,
+                                   .status = 200,
+                                   .user_agent = "u",
+                                   .referer = "r"};
+    for (int i = 0; i < LINES; i++)
+        ouro_http_log_access(&line, fp);
+    return NULL;
+}
+
+Test(server, logs_of_several_threads_have_whole_lines)
+{
+    pthread_t threads[LOGGERS];
+    char line[256];
+    int n = 0;
+    FILE *fp = tmpfile();
+    for (int i = 0; i < LOGGERS; i++)
+        check_eq(pthread_create(&threads[i], NULL, log_many, fp), 0);
+    for (int i = 0; i < LOGGERS; i++)
+        pthread_join(threads[i], NULL);
+    rewind(fp);
+    for (; fgets(line, sizeof(line), fp); n++) {
+        check_eq(strncmp(line, "c - - [", 7), 0);
+        check_has(line, "] \"GET /t HTTP/1.1\" 200 0 \"r\" \"u\" 0.000000\n");
+    }
+    check_eq(n, LOGGERS * LINES);
+    fclose(fp);
 }

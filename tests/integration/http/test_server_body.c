@@ -383,6 +383,10 @@ static int64_t streams(ouro_http_request *r, void *arg)
     memset(big, 'b', sizeof(big));
     check_eq(ouro_http_reply_header(r, "X-Early", "1"), 0);
     check_eq(ouro_http_reply_begin(r, 200, "text/plain"), 0);
+    if (strcmp(ouro_http_method(r), "HEAD") == 0) {
+        check_eq(ouro_await(ouro_http_send(r, "one ", 4)), -EPIPE);
+        return -EPIPE;
+    }
     check_eq(ouro_await(ouro_http_send(r, "one ", 4)), 4);
     check_eq(ouro_await(ouro_http_send(r, "", 0)), 0);
     check_eq(ouro_await(ouro_http_send(r, NULL, 1)), -EINVAL);
@@ -413,6 +417,54 @@ KernelTest(stream, is_sent_in_chunks)
     check_has(a, "\r\n0\r\n\r\nHTTP/1.1 200 OK");
     free(a);
     ouro_stream_free(s);
+    site_close();
+    return 0;
+}
+
+/* Without an end of its own: the client's going, or an error, ends it. */
+static int64_t never_ends(ouro_http_request *r, void *arg)
+{
+    int *ended = arg;
+    int64_t n = ouro_http_reply_begin(r, 200, "text/plain");
+    for (int i = 0; n >= 0 && i < 1000000; i++)
+        n = ouro_await(ouro_http_send(r, "more\n", 5));
+    *ended += n < 0;
+    return n;
+}
+
+static int64_t waits_before_it_sends(ouro_http_request *r, void *arg)
+{
+    int *ended = arg;
+    int64_t n = ouro_http_reply_begin(r, 200, "text/plain");
+    check_eq(n, 0);
+    n = ouro_await(ouro_sleep(OURO_SEC(5)));
+    *ended += n < 0;
+    return n;
+}
+
+KernelTest(stream, without_an_end_ends_all_the_same_when_head_asks_for_it)
+{
+    static int ended;
+    site_new(NULL);
+    check_eq(ouro_http_route(site.http, "GET", "/endless", never_ends, &ended), 0);
+    check_eq(ouro_http_route(site.http, "GET", "/waits", waits_before_it_sends, &ended), 0);
+    site_open(NULL);
+    char *a = ask("HEAD /endless HTTP/1.1\r\nHost: a\r\n\r\n" /* the connection goes on */
+                  "HEAD /endless HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    check_eq(count_of(a, "HTTP/1.1 200 OK\r\n"), 2);
+    check_hasnt(a, "more");
+    free(a);
+    check_eq(ended, 2);
+    check_eq(site_stats().failed, 0);
+
+    ouro_stream *s = dial(); /* who has its answer has nothing to wait for */
+    say(s, "HEAD /waits HTTP/1.1\r\nHost: a\r\n\r\n");
+    free(hear_until(s, "\r\n\r\n", NULL));
+    ouro_stream_free(s);
+    for (int i = 0; i < 200 && site_stats().live; i++)
+        pause_ms(5);
+    check_eq(site_stats().live, 0);
+    check_eq(ended, 3);
     site_close();
     return 0;
 }

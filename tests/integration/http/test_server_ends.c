@@ -235,6 +235,17 @@ KernelTest(ends, requests_that_came_together_before_that_end_are_all_answered)
     return 0;
 }
 
+KernelTest(ends, nobody_who_speaks_http_1_0_is_asked_after_a_request_of_http_1_1)
+{
+    open_waiting();
+    char *a = ask_and_shut(ONE_1("/?wait=100") ONE_0("/?wait=600"), 0);
+    check_eq(count_of(a, "HTTP/1.1 200 OK\r\n"), 2);
+    check_hasnt(a, "102");
+    free(a);
+    site_close();
+    return 0;
+}
+
 static void check_cancelled_within(unsigned ms)
 {
     for (unsigned i = 0; i < ms / 5 && came_to == 1; i++)
@@ -283,6 +294,46 @@ KernelTest(ends, where_the_client_cannot_be_asked_time_tells)
     check_cancelled_within(500);
     ask_and_go(ONE_1("/long"), 1100);
     check_cancelled_within(500);
+    site_close();
+    return 0;
+}
+
+/* A second request, and the end right behind it: all of it comes in one turn. */
+static void ask_twice_and_go(const char *second, bool reset)
+{
+    char bytes[512];
+    struct linger at_once = {.l_onoff = 1};
+    int fd = dial_blindly();
+    check(send(fd, ONE_1("/?wait=20"), strlen(ONE_1("/?wait=20")), MSG_NOSIGNAL) > 0);
+    pause_ms(100);
+    check(recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0);
+    came_to = 0;
+    check(send(fd, second, strlen(second), MSG_NOSIGNAL) > 0);
+    if (reset)
+        check_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+    close(fd);
+    for (int i = 0; i < 1000 && came_to == 0; i++)
+        pause_ms(1);
+}
+
+KernelTest(ends, a_client_that_goes_behind_a_later_request_is_noticed_as_well)
+{
+    open_waiting();
+    ask_twice_and_go(ONE_1("/?wait=5000"), false);
+    check_cancelled_within(1000);
+    ask_twice_and_go(ONE_1("/?wait=5000") ONE_1("/?wait=5000"), false);
+    check_cancelled_within(1000);
+    check_eq(site_stats().gone, 2);
+    site_close();
+    return 0;
+}
+
+KernelTest(ends, a_reset_behind_a_later_request_is_noticed_as_well)
+{
+    open_waiting();
+    ask_twice_and_go(ONE_1("/?wait=5000"), true);
+    if (came_to) /* the kernel has let the request be read */
+        check_cancelled_within(200);
     site_close();
     return 0;
 }

@@ -242,11 +242,12 @@ int64_t ouro_http_serve_stream(ouro_http_server *server, ouro_stream *s);
 int ouro_http_server_stats_get(const ouro_http_server *server, ouro_http_server_stats *ret_stats);
 
 /**
- * Write a line of an access log in the combined format, for on_access.
+ * Write a line of an access log in the combined format, for on_access. Lines of several threads do
+ * not mix; those of several processes, as after a restart, do not if @p fp is line buffered.
  *
  * @param line  Borrowed for the call.
  * @param fp    A FILE, as void so that this header needs no <stdio.h>: standard output if NULL.
- * @thread Loop thread only.
+ * @thread Any.
  */
 void ouro_http_log_access(const ouro_http_access *line, void *fp);
 
@@ -490,8 +491,10 @@ int64_t ouro_http_reply_begin(ouro_http_request *r, int status, const char *type
  * @param r     Borrowed until the future settles.
  * @param data  Borrowed until the future settles.
  * @param size  Bytes; 0 does nothing.
- * @return A future, never NULL: @p size; -EPIPE, -ECONNRESET (the client has gone), -ETIMEDOUT
- *         (write_limit), -EBADMSG (no such reply was begun), -ECANCELED, -ENOMEM, -EINVAL (NULL).
+ * @return A future, never NULL: @p size; -EPIPE, -ECONNRESET (the client has gone); -EPIPE also if
+ *         the client has its answer with the head alone, as to HEAD: the handler should return, and
+ *         may return this, which is no failure then; -ETIMEDOUT (write_limit), -EBADMSG (no such
+ *         reply was begun), -ECANCELED, -ENOMEM, -EINVAL (NULL).
  * @owns the caller.   @thread Loop thread only.
  */
 ouro_future *ouro_http_send(ouro_http_request *r, const void *data, size_t size) OURO_NODISCARD;
