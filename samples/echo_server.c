@@ -5,8 +5,9 @@
  *     echo_server [--workers N] [--port P] [--selftest]
  *
  * Each connection is a task in straight-line code. SIGINT and SIGTERM stop it in good order: nobody
- * new is accepted, and who is there has ten seconds to finish. With --selftest a child process
- * plays some clients and then sends the signal.
+ * new is accepted, and who is there has ten seconds to finish. At SIGUSR2 the program at its path
+ * takes over from it, and no connection is lost. With --selftest a child process plays some clients
+ * and then sends SIGTERM.
  */
 #define _GNU_SOURCE
 #include <ouro/ouro.h>
@@ -41,6 +42,17 @@ static void complain(ouro_future *task, int64_t error, void *arg)
     (void)arg;
     fprintf(stderr, "%s: %s\n", ouro_task_name(task), ouro_strerror(error));
 }
+
+/* [restart] */
+static void tell_restart(int64_t result, const char *why, void *arg)
+{
+    (void)arg;
+    if (result > 0)
+        fprintf(stderr, "process %lld takes over\n", (long long)result);
+    else
+        fprintf(stderr, "still here: %s\n", why ? why : ouro_strerror(result));
+}
+/* [restart] */
 
 static void announce(const ouro_address *address, void *arg)
 {
@@ -168,6 +180,8 @@ int main(int argc, char **argv)
     ouro_serve_workers_options opts = {
         .serve = {.on_error = complain},
         .on_listening = announce,
+        .restart_signal = SIGUSR2,
+        .on_restart = tell_restart,
         .ret_stats = &stats,
     };
     const char *port = "7777";

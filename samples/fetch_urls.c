@@ -25,6 +25,7 @@
 struct urls {
     char **items;
     size_t count;
+    const char *base; /* what need not be shown of them, or NULL */
 };
 
 struct fetching {
@@ -41,6 +42,12 @@ struct one {
 };
 
 /* ---- Fetching -------------------------------------------------------------------------------- */
+
+static const char *short_name(const struct urls *urls, const char *url)
+{
+    size_t size = urls->base ? strlen(urls->base) : 0;
+    return size > 0 && strncmp(url, urls->base, size) == 0 ? url + size : url;
+}
 
 static void show_progress(const struct fetching *all)
 {
@@ -85,7 +92,7 @@ static int64_t fetch_each(struct fetching *all, const struct urls *urls, struct 
     }
     int64_t rc = ouro_await(ouro_gather(tasks, urls->count, OURO_GATHER_ALL, NULL));
     for (size_t i = 0; rc == 0 && i < urls->count; i++)
-        printf("%s: %s\n", ones[i].url, ones[i].outcome);
+        printf("%s: %s\n", short_name(urls, ones[i].url), ones[i].outcome);
     return rc;
 }
 /* [fetching] */
@@ -169,19 +176,20 @@ static int64_t page_of(ouro_http_request *r, void *arg)
     return rc < 0 ? rc : ouro_http_reply(r, 200, "text/plain", text, (size_t)size);
 }
 
-/* 100 pages, one that is not there, and a scheme that nobody speaks. */
+/* Three pages, one that is not there, and a scheme that nobody speaks. */
 static int64_t fetch_from(const char *place)
 {
-    struct urls urls = {0};
-    char url[600];
+    static const char *const paths[] = {"/pages/100", "/pages/200", "/pages/300", "/nowhere"};
+    char base[OURO_ADDRESS_TEXT + 8], url[OURO_ADDRESS_TEXT + 32];
+    struct urls urls = {.base = base};
+    snprintf(base, sizeof base, "http://%s", place);
     int64_t rc = 0;
-    for (int i = 0; i < 100 && rc == 0; i++) {
-        snprintf(url, sizeof url, "http://%s/pages/%d", place, i);
-        rc = i % 25 == 0 ? add(&urls, url) : 0;
-    }
-    snprintf(url, sizeof url, "http://%s/nowhere", place);
-    if (rc == 0)
+    for (size_t i = 0; i < sizeof paths / sizeof *paths && rc == 0; i++) {
+        snprintf(url, sizeof url, "%s%s", base, paths[i]);
         rc = add(&urls, url);
+    }
+    if (rc == 0)
+        rc = add(&urls, "gopher://127.0.0.1/");
     if (rc == 0)
         rc = fetch_all(&urls);
     drop(&urls);

@@ -116,7 +116,7 @@ int main(int argc, char **argv)
         .title = "An endpoint that asks two upstreams at once",
         .name = "aggregate",
         .unit = "requests/s",
-        .note = "saturated: connections; half: evenly, at half of what the same server has "
+        .note = "saturated: so many connections; half: evenly, at half of what the same server has "
                 "reached; upstream: what it takes itself",
         .programs = BENCH_HTTP_PROGRAMS,
         .sources = BENCH_HTTP_SOURCES,

@@ -117,7 +117,7 @@ int main(int argc, char **argv)
         .title = "HTTP servers that say hello, on one processor, their load on another",
         .name = "http",
         .unit = "requests/s",
-        .note = "connections",
+        .note = "the number: connections, each with one request at a time",
         .programs = BENCH_HTTP_PROGRAMS,
         .sources = BENCH_HTTP_SOURCES,
         .ms = 1000,

@@ -25,16 +25,17 @@ body { margin: 0 auto; padding: 28px 20px 60px; max-width: 1500px; background: v
   color: var(--ink); font: 15px/1.45 system-ui, "DejaVu Sans", sans-serif; }
 h1 { font-size: 26px; margin: 0 0 6px; }
 h2 { font-size: 20px; margin: 40px 0 12px; }
+h2::first-letter { text-transform: uppercase; }
 h3 { font-size: 15px; margin: 0; overflow-wrap: anywhere; }
 p { margin: 4px 0; }
 .soft, .card p { color: var(--soft); font-size: 13px; }
 .key { display: flex; flex-wrap: wrap; gap: 6px 22px; margin: 14px 0; font-size: 13px; }
 .key i { display: inline-block; width: 14px; height: 14px; border-radius: 3px; margin-right: 7px;
   vertical-align: -2px; }
-.cards { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(420px, 1fr)); }
+.cards { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(min(420px, 100%), 1fr)); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
   padding: 12px 14px; }
-.wide { margin-bottom: 14px; }
+.wide { margin-top: 14px; overflow-x: auto; }
 svg { display: block; width: 100%; height: auto; margin-top: 8px; overflow: visible; }
 text { fill: var(--ink); font-size: 12px; }
 text.soft { fill: var(--soft); font-size: 11px; }
@@ -47,6 +48,8 @@ td, th { padding: 3px 14px 3px 0; text-align: left; border-bottom: 1px solid var
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 .over { color: var(--behind); font-weight: 600; }
 details > summary { cursor: pointer; margin: 10px 0; }
+@media (max-width: 700px) { body { padding: 20px 12px 40px; } .overview text { font-size: 29px; }
+  .overview circle { r: 9px; } }
 """
 
 
@@ -72,6 +75,10 @@ def _speeds(case, rival):
     return 1 / ratio["high"], 1 / ratio["median"], 1 / ratio["low"]
 
 
+def _anchor(area):
+    return area.lower().replace(" ", "-")
+
+
 def _measured(case):
     return [rival for rival in case["contestants"][1:] if "verdict" in rival]
 
@@ -82,7 +89,7 @@ LEAST, MOST = 0.01, 10
 
 
 def _overview(document):
-    left, width, row = 110, 1000, 30
+    left, width, row = 175, 1000, 34
     span = width - left - 30
 
     def x(speed):
@@ -94,20 +101,25 @@ def _overview(document):
     rows = [(area, pairs) for area, pairs in rows if pairs]
     bottom = 10 + row * len(rows)
     parts = []
-    for speed, words in ((0.01, "1/100"), (0.1, "1/10"), (0.5, "1/2"), (1, "as fast as ouro"),
-                         (2, "2x"), (10, "10x")):
+    for speed, words in ((0.01, "1/100"), (0.1, "1/10"), (0.5, "1/2"), (1, "1"), (2, "2"),
+                         (10, "10")):
         parts.append(_line(x(speed), 4, x(speed), bottom, "one" if speed == 1 else "grid"))
-        parts.append(_text(x(speed), bottom + 16, words, "soft", "middle"))
+        parts.append(_text(x(speed), bottom + 26, words, "soft", "middle"))
     for i, (area, pairs) in enumerate(rows):
         y = 10 + row * i + row / 2
-        parts.append(_text(0, y + 4, area))
+        parts.append(f'<a href="#{_anchor(area)}">{_text(0, y + 4, area)}</a>')
         for case, rival in pairs:
             speed = _speeds(case, rival)[1]
             words = f"{case['case']}: {rival['name']} is {report.digits(speed)} times as fast"
             parts.append(f'<circle cx="{x(speed):.1f}" cy="{y:.1f}" r="5" fill-opacity="0.65" '
                          f'class="{rival["verdict"]}"><title>{escape(words)}</title></circle>')
-    label = "speed of each rival in each case, ouro being 1"
-    return _svg(width, bottom + 22, parts, label) if rows else ""
+    if not rows:
+        return ""
+    return ('<div class="card overview"><h3>All at a glance</h3>'
+            "<p>Each dot is a rival in a case, and where it stands its speed beside ouro's: right "
+            "of the dashes it is faster, at 2 twice as fast.</p>"
+            + _svg(width, bottom + 34, parts, "speed of each rival in each case, ouro being 1")
+            + "</div>")
 
 
 # ---- Bars ----------------------------------------------------------------------------------------
@@ -205,12 +217,23 @@ def _apart(places, gap):
     return [moved[i] for i in range(len(places))]
 
 
+def _time(us):
+    if us >= 1e6:
+        return f"{us / 1e6:g} s"
+    return f"{us / 1e3:g} ms" if us >= 1e3 else f"{us:g} us"
+
+
+def _colour(series):
+    """Ouro's is nobody else's; rivals share theirs where there are more of them than colours."""
+    return f"var(--s{1 if series == 0 else 2 + (series - 1) % 7})"
+
+
 def _mark(series, x, y):
     if series == 0:
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="var(--s1)"/>'
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{_colour(0)}"/>'
     shape = MARKS[(series - 1) % len(MARKS)]
     return (f'<path d="{shape}" transform="translate({x:.1f} {y:.1f})" '
-            f'fill="var(--s{series % 8 + 1})"/>')
+            f'fill="{_colour(series)}"/>')
 
 
 def _curves(case, series):
@@ -229,9 +252,8 @@ def _curves(case, series):
 
     parts = []
     for tick in ticks:
-        words = f"{tick:g} us" if tick < 1000 else f"{tick / 1000:g} ms"
         parts.append(_line(left, y(tick), width - right, y(tick), "grid"))
-        parts.append(_text(left - 6, y(tick) + 4, words, "soft", "end"))
+        parts.append(_text(left - 6, y(tick) + 4, _time(tick), "soft", "end"))
     for i, percentile in enumerate(PERCENTILES):
         parts.append(_text(x(i), top + height + 18, percentile, "soft", "middle"))
     ends = _apart([y(list(c["latency_us"].values())[-1]) for c in shown], 14)
@@ -240,7 +262,7 @@ def _curves(case, series):
         points = [(x(i), y(contestant["latency_us"][p])) for i, p in enumerate(PERCENTILES)
                   if p in contestant["latency_us"]]
         path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="var(--s{n % 8 + 1})" '
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{_colour(n)}" '
                      f'stroke-width="{2.6 if n == 0 else 1.6}"/>')
         parts += [_mark(n, a, b) for a, b in points]
         parts.append(_text(width - right + 18, end + 4, contestant["name"]))
@@ -275,7 +297,7 @@ def _section(area, cases, series):
     few = [case for case in compared if case["program"] not in report.LONG]
     many = [case for case in compared if case["program"] in report.LONG]
     curves = [case for case in compared if any("latency_us" in c for c in case["contestants"])]
-    out = [f"<h2>{escape(area)}</h2>", _alone([case for case in cases if case not in compared]),
+    out = [f'<h2 id="{_anchor(area)}">{escape(area)}</h2>',
            '<div class="cards">', *map(_card, few), "</div>"]
     if curves:
         out += ["<h2>" + escape(area) + ": latencies</h2>", '<div class="cards">',
@@ -283,6 +305,7 @@ def _section(area, cases, series):
     if many:
         out += [f"<details><summary>{len(many)} cases more</summary>", '<div class="cards">',
                 *map(_card, many), "</div></details>"]
+    out.append(_alone([case for case in cases if case not in compared]))
     return "".join(out)
 
 
@@ -300,7 +323,7 @@ KEY = """<div class="key"><span><i style="background:var(--ouro)"></i>ouro</span
 <span><i style="background:var(--ahead)"></i>a rival that ouro is ahead of, or even with</span>
 <span><i style="background:var(--behind)"></i>a rival that is ahead of ouro</span>
 <span>longer is better &middot; dashes: as fast as ouro, 1.0 &middot;
-a line across the end: half of the rounds lie there</span></div>"""
+(0.50x): half as fast as ouro &middot; a line across the end: half of the rounds lie there</span></div>"""
 
 
 def draw(document):
@@ -312,4 +335,4 @@ def draw(document):
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             f"<title>ouro beside its rivals</title><style>{STYLE}</style></head><body>"
             f"<h1>ouro beside its rivals</h1>{head}{total}{KEY}"
-            f'<div class="card">{_overview(document)}</div>{sections}</body></html>\n')
+            f"{_overview(document)}{sections}</body></html>\n")

@@ -56,11 +56,11 @@ def over_budget(document):
 
 def describe(document):
     """A few lines on what has been measured where."""
-    m = document["machine"]
+    m, rounds = document["machine"], document["options"]["rounds"]
     memory = f", {m['memory'] / 2**30:.0f} GiB" if m["memory"] else ""
     lines = [
         f"{document['date']}, commit {document['commit'] or 'unknown'}, "
-        f"{document['options']['rounds']} rounds, {document.get('seconds', 0)} s; "
+        f"{rounds} round{'' if rounds == 1 else 's'}, {document.get('seconds', 0)} s; "
         f"load when it began {document['load_average']:.2f}, "
         f"{document.get('stolen', 0):.1%} of the processors taken by other machines",
         f"{m['processor']}, {m['processors']} {'virtual ' if m['virtual'] else ''}processors"

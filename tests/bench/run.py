@@ -206,6 +206,7 @@ def main():
             print("\n".join(case for _, _, cases in chosen for case in cases))
             return 0
         document = run(options, folder, chosen)
+    print(report.table(document), flush=True)
     try:
         if options.plot:
             with open(options.plot, "w", encoding="utf-8") as out:
@@ -214,7 +215,6 @@ def main():
             report.write_markdown(document, options.markdown)
     except (OSError, report.NoMarks) as error:
         stop(str(error))
-    print(report.table(document))
     return 1 if document["failed"] else 0
 
 

@@ -43,17 +43,24 @@ def bench(*words, programs=PROGRAMS):
 
 
 class Page(html.parser.HTMLParser):
-    """Sees that every element is closed, and what is asked of other places."""
+    """Sees that every element is closed, what is asked of other places, and where links lead."""
 
     def __init__(self):
         super().__init__()
         self.open, self.wrong, self.words = [], [], []
+        self.anchors, self.links = set(), set()
 
     def handle_starttag(self, tag, attrs):
         if tag not in ("meta", "br"):
             self.open.append(tag)
-        if tag in ("script", "link", "img") or any(name in ("src", "href") for name, _ in attrs):
+        attrs = dict(attrs)
+        inside = attrs.get("href", "#").startswith("#")
+        if tag in ("script", "link", "img") or "src" in attrs or not inside:
             self.wrong.append(f"{tag} {attrs}")
+        if "id" in attrs:
+            self.anchors.add(attrs["id"])
+        if "href" in attrs:
+            self.links.add(attrs["href"][1:])
 
     def handle_startendtag(self, tag, attrs):
         pass
@@ -119,6 +126,8 @@ class Recorded(unittest.TestCase):
         page.feed(self.read("page.html"))
         self.assertEqual([], page.wrong)
         self.assertEqual([], page.open)
+        self.assertTrue(page.links)
+        self.assertLessEqual(page.links, page.anchors)
         for words in ("switch.1", "p99.9", "a < b & c", "raw liburing"):
             self.assertTrue(any(words in text for text in page.words), words)
 
