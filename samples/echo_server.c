@@ -189,7 +189,7 @@ int main(int argc, char **argv)
     int selftest = 0;
     pid_t clients = -1;
     for (int c; (c = getopt_long(argc, argv, "w:p:s", options, NULL)) != -1;) {
-        if (c == 'w')
+        if (c == 'w' && optarg[strspn(optarg, "0123456789")] == '\0')
             workers = atoi(optarg);
         else if (c == 'p')
             port = optarg;

@@ -213,7 +213,7 @@ int main(int argc, char **argv)
             o.port = optarg;
         } else if (c == 'a') {
             o.at = optarg;
-        } else if (c == 'w') {
+        } else if (c == 'w' && optarg[strspn(optarg, "0123456789")] == '\0') {
             o.workers = atoi(optarg);
         } else if (c == 's') {
             o.selftest = 1;
