@@ -28,6 +28,15 @@ def mebibytes(contestant):
     return None if memory is None else memory / 2**20
 
 
+LATENCIES = ("p50", "p99", "p99.9")
+
+
+def latencies(contestant):
+    """In microseconds, in that order; empty if none were measured."""
+    found = contestant.get("latency_us", {})
+    return [digits(found.get(name)) for name in LATENCIES] if found else []
+
+
 def spread(quartiles):
     return f"{digits(quartiles['low'])} .. {digits(quartiles['high'])}" if quartiles else "-"
 
@@ -106,9 +115,12 @@ def _last(case, contestant, is_ouro):
         return "missing: " + contestant["missing"]
     if is_ouro and "budget" in case:
         return f"budget {digits(case['budget'])} {'ok' if case['met'] else 'MISS'}"
+    words = []
+    if latencies(contestant):
+        words.append("/".join(LATENCIES) + " " + " / ".join(latencies(contestant)) + " us")
     if (contestant.get("busy") or 1) < 0.9:
-        return f"busy for {contestant['busy']:.0%} of the time"
-    return ""
+        words.append(f"busy for {contestant['busy']:.0%} of the time")
+    return ", ".join(words)
 
 
 def _rows(case):
@@ -169,7 +181,7 @@ def _ratio(rival):
 
 
 def _area_tables(cases):
-    compared, alone = [], []
+    compared, alone, delays = [], [], []
     for case in cases:
         ouro, *others = case["contestants"]
         figure = f"{digits(median(ouro))} {case['unit']}"
@@ -182,12 +194,18 @@ def _area_tables(cases):
                              _ratio(rival), spread(rival["ratio"]),
                              _both(ouro, rival, lambda c: c.get("cpu_seconds")),
                              _both(ouro, rival, mebibytes)])
+        for contestant in case["contestants"]:
+            if latencies(contestant):
+                delays.append([_code(case["case"]), digits(median(contestant)),
+                               contestant["name"]] + latencies(contestant))
     out = []
     if compared:
         out.append(_markdown_table(["case", "ouro", "beside", "median", "ouro/it", "quartiles",
                                     "CPU s", "MiB"], compared))
     if alone:
         out.append(_markdown_table(["case", "ouro", "budget", ""], alone))
+    if delays:
+        out.append(_markdown_table(["case", "median", "latencies, us"] + list(LATENCIES), delays))
     return "\n\n".join(out)
 
 
