@@ -96,8 +96,9 @@ def _overview(document):
         held = min(max(speed, LEAST), MOST)
         return left + span * (log10(held) - log10(LEAST)) / (log10(MOST) - log10(LEAST))
 
-    rows = [(area, [(case, rival) for case in cases for rival in _measured(case)])
-            for area, cases in report.areas(document)]
+    compared = report.comparisons(document)
+    rows = [(area, [pair for pair in compared if pair[0]["area"] == area])
+            for area, _ in report.areas(document)]
     rows = [(area, pairs) for area, pairs in rows if pairs]
     bottom = 10 + row * len(rows)
     parts = []

@@ -49,10 +49,15 @@ def areas(document):
     return found.items()
 
 
+# Ways that an operation could take, beside the plain call: too many for a page to read, and no
+# rivals of what ouro does. They are in the document and in the terminal's table all the same.
+LONG = ("routes",)
+
+
 def comparisons(document):
     """Each case with each of its rivals that was measured."""
-    return [(case, rival) for case in document["cases"] for rival in case["contestants"][1:]
-            if "verdict" in rival]
+    return [(case, rival) for case in document["cases"] if case["program"] not in LONG
+            for rival in case["contestants"][1:] if "verdict" in rival]
 
 
 def rivals(document, word):
@@ -157,10 +162,6 @@ def table(document):
 
 # ---- Markdown ------------------------------------------------------------------------------------
 
-# Cases that are too many for a page to read; they are in the document all the same.
-LONG = ("routes",)
-
-
 def _markdown_table(head, rows):
     lines = ["| " + " | ".join(cells) + " |" for cells in [head] + rows]
     ruler = "|" + "|".join("---" if i in (0, 2) else "---:" for i in range(len(head))) + "|"
@@ -212,10 +213,9 @@ def _area_tables(cases):
 def _behind_table(document):
     rows = []
     for case, rival in rivals(document, "behind"):
-        if case["program"] not in LONG:
-            rows.append([_code(case["case"]), digits(median(case["contestants"][0])),
-                         f"{rival['name']}: {digits(median(rival))} {case['unit']}",
-                         _ratio(rival), case["better"]])
+        rows.append([_code(case["case"]), digits(median(case["contestants"][0])),
+                     f"{rival['name']}: {digits(median(rival))} {case['unit']}",
+                     _ratio(rival), case["better"]])
     if not rows:
         return "None."
     return _markdown_table(["case", "ouro", "rival", "ouro/it", "better is"], rows)
