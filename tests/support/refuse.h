@@ -10,6 +10,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include "filter.h"
 
@@ -23,6 +24,16 @@ static inline void refuse(long nr, int error, unsigned at_least)
 static inline void refuse_messages(void)
 {
     refuse(SYS_io_uring_register, EINVAL, (unsigned)-1);
+}
+
+/*
+ * Nothing is in the page cache, as reads with RWF_NOWAIT have it. To have files forgotten is no way
+ * to this: such a read has the kernel fetch what is missing (filemap_get_pages in mm/filemap.c), and
+ * a fast disk brings it before the read ends.
+ */
+static inline void refuse_cached_reads(void)
+{
+    cr_assert_eq(filter_call(SYS_preadv2, 5, RWF_NOWAIT, EAGAIN), 0);
 }
 
 /* A test that runs twice: its rings are woken by messages first, where there are any, and then by

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "file_test.h"
+#include "refuse.h"
 
 #include <signal.h>
 
@@ -192,8 +193,7 @@ Test(file, a_cold_file_is_read_through_the_ring)
     fill(out, size);
     int fd = open("f", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     check_eq(write(fd, out, size), (int64_t)size);
-    fsync(fd);
-    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    refuse_cached_reads();
     ouro_file *f;
     check_eq(ouro_file_from_fd(fd, &f), 0);
     check_eq(ouro_loop_run_until(ouro_loop_current(), ouro_file_read(f, in, size, 0)),
