@@ -6,8 +6,8 @@
  *     fetch_urls --from FILE      those in a file, one a line; - is standard input
  *     fetch_urls --selftest
  *
- * At most 50 are under way at a time. A terminal sees how many are done. What fails is told, and
- * does not disturb the others.
+ * At most 50 are under way at a time. A terminal sees how many are done. What fails is told, does
+ * not disturb the others, and makes the exit status 1; any answer of a server is no failure.
  */
 #define _GNU_SOURCE
 #include <ouro/http.h>
@@ -32,6 +32,7 @@ struct fetching {
     ouro_http_client *client;
     ouro_sem *places; /* one for each that may be under way */
     size_t *done;     /* by all */
+    size_t *failed;   /* of them */
     size_t total;
 };
 
@@ -79,6 +80,7 @@ static int64_t fetch(void *arg)
     ouro_unref(f);
     ouro_sem_release(o->all->places, 1);
     ++*o->all->done;
+    *o->all->failed += status < 0;
     show_progress(o->all);
     return status == -ECANCELED ? status : 0;
 }
@@ -97,11 +99,13 @@ static int64_t fetch_each(struct fetching *all, const struct urls *urls, struct 
 }
 /* [fetching] */
 
+/* How many could not be fetched, or what kept all from being. */
 static int64_t fetch_all(const struct urls *urls)
 {
     ouro_sem places;
-    size_t done = 0;
-    struct fetching all = {.places = &places, .done = &done, .total = urls->count};
+    size_t done = 0, failed = 0;
+    struct fetching all = {
+        .places = &places, .done = &done, .failed = &failed, .total = urls->count};
     int64_t rc = ouro_sem_init(&places, AT_ONCE, AT_ONCE);
     if (rc == 0)
         rc = ouro_http_client_new(NULL, &all.client);
@@ -113,7 +117,7 @@ static int64_t fetch_all(const struct urls *urls)
     free(ones);
     free(tasks);
     ouro_http_client_free(all.client);
-    return rc;
+    return rc < 0 ? rc : (int64_t)failed;
 }
 
 /* ---- What is to be fetched ------------------------------------------------------------------- */
@@ -142,16 +146,20 @@ static void drop(struct urls *urls)
 /* Before the loop runs, so a slow pipe holds nobody up. */
 static int read_lines(struct urls *urls, const char *path)
 {
-    char line[4096];
+    char *line = NULL;
+    size_t room = 0;
     int rc = 0;
     FILE *from = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
     if (!from)
         return -errno;
-    while (rc == 0 && fgets(line, sizeof line, from)) {
+    while (rc == 0 && getline(&line, &room, from) >= 0) {
         line[strcspn(line, "\r\n")] = '\0';
         if (*line && *line != '#')
             rc = add(urls, line);
     }
+    if (rc == 0 && ferror(from))
+        rc = -errno;
+    free(line);
     if (from != stdin)
         fclose(from);
     return rc;
@@ -209,11 +217,11 @@ static int64_t serve_and_fetch(ouro_http_server *server)
     ouro_listener_address(listener, &address);
     ouro_address_print(&address, place, sizeof place);
     ouro_future *serving = ouro_http_serve(server, listener, NULL);
-    rc = fetch_from(place);
+    rc = fetch_from(place); /* the last has no answer */
     ouro_server_stop(serving, 0);
     ouro_await(serving);
     ouro_listener_free(listener);
-    return rc;
+    return rc == 1 ? 0 : rc < 0 ? rc : -EIO;
 }
 
 static int64_t selftest(void *arg)
@@ -256,5 +264,5 @@ int main(int argc, char **argv)
     }
     int64_t rc = strcmp(argv[1], "--selftest") == 0 ? ouro_run(selftest, NULL, NULL)
                                                     : fetch_given(argc, argv);
-    return ouro_exit_code(rc);
+    return rc > 0 ? 1 : ouro_exit_code(rc);
 }

@@ -43,7 +43,9 @@ static const char *quoted(ouro_http_request *r, const char *text)
     return copy;
 }
 
-/* The address alone, without its port. */
+#define MAPPED "::ffff:"
+
+/* The address alone, without its port. One that came by IPv4 is the same by every listener. */
 static const char *client_of(struct http_connection *c)
 {
     ouro_address address;
@@ -66,6 +68,8 @@ static const char *client_of(struct http_connection *c)
         at++;
         at[strcspn(at, "]")] = '\0';
     }
+    if (strncmp(at, MAPPED, strlen(MAPPED)) == 0 && strchr(at, '.'))
+        at += strlen(MAPPED);
     snprintf(c->peer, sizeof(c->peer), "%.63s", at);
     return c->peer;
 }

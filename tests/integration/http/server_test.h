@@ -36,13 +36,18 @@ static inline void site_route(const char *method, const char *path, ouro_http_ha
     check_eq(rc, 0);
 }
 
-static inline void site_open(const ouro_serve_options *opts)
+static inline void site_open_at(const char *where, const ouro_serve_options *opts)
 {
     ouro_address address;
-    check_eq(ouro_listen("127.0.0.1:0", NULL, &site.listener), 0);
+    check_eq(ouro_listen(where, NULL, &site.listener), 0);
     check_eq(ouro_listener_address(site.listener, &address), 0);
     ouro_address_print(&address, site.where, sizeof(site.where));
     site.serving = ouro_http_serve(site.http, site.listener, opts);
+}
+
+static inline void site_open(const ouro_serve_options *opts)
+{
+    site_open_at("127.0.0.1:0", opts);
 }
 
 static inline void site_close(void)

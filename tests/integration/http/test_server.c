@@ -643,6 +643,25 @@ KernelTest(server, logs_what_clients_cannot_forge)
     return 0;
 }
 
+KernelTest(server, logs_a_client_by_the_same_address_whatever_the_listener)
+{
+    char *text = NULL, *port;
+    size_t size = 0;
+    FILE *fp = open_memstream(&text, &size);
+    site_new(&(ouro_http_server_options){.on_access = log_to, .arg = fp});
+    site_route("GET", "/", hello);
+    site_open_at("[::]:0", NULL); /* whose clients by IPv4 are ::ffff:127.0.0.1 */
+    port = strrchr(site.where, ':') + 1;
+    memmove(site.where + sizeof "127.0.0.1", port, strlen(port) + 1);
+    memcpy(site.where, "127.0.0.1:", sizeof "127.0.0.1:" - 1);
+    free(ask("GET / HTTP/1.0\r\n\r\n"));
+    site_close();
+    fclose(fp);
+    check_has(text, "127.0.0.1 - - [");
+    free(text);
+    return 0;
+}
+
 enum { LOGGERS = 4, LINES = 5000 };
 
 static void *log_many(void *fp)

@@ -65,7 +65,8 @@ typedef int64_t ouro_http_setup_fn(ouro_http_server *server, void *arg);
 
 /** One line of the access log. Everything in it is borrowed for the call. */
 typedef struct ouro_http_access {
-    const char *client;     /**< address of the peer */
+    const char *client;     /**< address of the peer, without its port; an IPv4 address is written
+                                 as one, whatever the listener's family */
     const char *method;     /**< as it came; "-" of a request that could not be read */
     const char *target;     /**< as it came, quoted for a log; "-" likewise */
     int version;            /**< of HTTP, as it came: 10, 11; 0 likewise */
