@@ -294,10 +294,9 @@ static const struct spec zero_copies[] = {
 };
 
 static const struct spec files[] = {
-    {.size = 4096, .count = 10000},
-    {.size = 65536, .count = 2000},
-    {.size = 1 << 20, .count = 200},
-    {.size = FILE_SIZE, .count = 4},
+    {.size = 4096, .count = 10000},  {.size = 16384, .count = 10000},
+    {.size = 32768, .count = 5000},  {.size = 65536, .count = 2000},
+    {.size = 1 << 20, .count = 200}, {.size = FILE_SIZE, .count = 4},
 };
 
 int main(int argc, char **argv)
@@ -320,13 +319,14 @@ int main(int argc, char **argv)
         {"send.zero_copy.1m", "ns", ouro_writes, "a copy", .rival = ouro_copies,
          .arg = &zero_copies[1]},
         {"send.file.4k", "ns", ouro_files, "sendfile(2)", .rival = kernel_files, .arg = &files[0]},
-        {"send.file.64k", "ns", ouro_files, "sendfile(2)", .rival = kernel_files, .arg = &files[1]},
-        {"send.file.1m", "ns", ouro_files, "sendfile(2)", .rival = kernel_files, .arg = &files[2]},
-        {"send.file.64m", "ns", ouro_files, "sendfile(2)", .rival = kernel_files, .arg = &files[3]},
+        {"send.file.16k", "ns", ouro_files, "sendfile(2)", .rival = kernel_files, .arg = &files[1]},
+        {"send.file.64k", "ns", ouro_files, "sendfile(2)", .rival = kernel_files, .arg = &files[2]},
+        {"send.file.1m", "ns", ouro_files, "sendfile(2)", .rival = kernel_files, .arg = &files[3]},
+        {"send.file.64m", "ns", ouro_files, "sendfile(2)", .rival = kernel_files, .arg = &files[4]},
         {"send.copy.1m", "ns", ouro_files, "read and send", .rival = copied_files,
-         .arg = &files[2]},
-        {"send.copy.64m", "ns", ouro_files, "read and send", .rival = copied_files,
          .arg = &files[3]},
+        {"send.copy.64m", "ns", ouro_files, "read and send", .rival = copied_files,
+         .arg = &files[4]},
     };
     return bench_main(argc, argv, "Sending", cases, BENCH_COUNT(cases));
 }

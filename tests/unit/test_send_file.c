@@ -71,31 +71,69 @@ KernelTest(send_file, what_is_not_in_the_page_cache_is_fetched)
 KernelTest(send_file, a_file_that_ends_before_is_no_failure)
 {
     make_file(100000);
-    connect_out(UNIX_PEER, NULL, false);
-    check_sent(0, INT64_MAX, 100000);
-    check_sent(99000, 5000, 1000);
-    check_sent(100000, 5000, 0);
+    for (enum peer kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
+        connect_out(kind, NULL, false);
+        check_sent(0, INT64_MAX, 100000);
+        check_sent(99000, 5000, 1000);
+        check_sent(100000, 5000, 0);
+        check_eq(ouro_await(ouro_stream_send_file(out, file, 200000, 5000)), 0);
+        disconnect();
+    }
+    drop_file();
+    return 0;
+}
+
+KernelTest(send_file, a_little_of_a_file_or_a_little_file_is_sent)
+{
+    make_file(100000);
+    for (enum peer kind = UNIX_PEER; kind <= TCP_PEER; kind++) {
+        connect_out(kind, NULL, false);
+        check_sent(5000, 1, 1);
+        check_sent(5000, 16 * 1024 - 1, 16 * 1024 - 1);
+        check_sent(5000, 16 * 1024, 16 * 1024);
+        disconnect();
+    }
+    check_eq(ftruncate(file, 10), 0);
+    connect_out(TCP_PEER, NULL, false);
+    check_sent(0, INT64_MAX, 10);
     disconnect();
     drop_file();
     return 0;
 }
 
-KernelTest(send_file, a_file_cut_short_meanwhile_ends_there)
+/* Change a file while the most of it waits for its reader, to have @size bytes. */
+static void check_changed(enum peer kind, size_t size)
 {
     make_file(MUCH);
-    connect_out(UNIX_PEER, NULL, true);
-    ouro_future *f = ouro_stream_send_file(out, file, 0, MUCH);
+    connect_out(kind, NULL, true);
+    ouro_future *f = ouro_stream_send_file(out, file, 0, INT64_MAX);
     ouro_await(ouro_sleep(OURO_MS(2)));
-    check_eq(ftruncate(file, MUCH / 2), 0);
-    char *got = malloc(MUCH);
-    take_all(got, MUCH / 2);
-    check_eq(ouro_await(f), MUCH / 2);
-    check_eq(memcmp(got, bytes, MUCH / 2), 0);
+    check_eq(ouro_future_state(f), OURO_PENDING);
+    check_eq(ftruncate(file, (off_t)size), 0);
+    char *got = malloc(size), *want = calloc(1, size);
+    memcpy(want, bytes, size < MUCH ? size : MUCH);
+    take_all(got, size);
+    check_eq(ouro_await(f), size);
+    check_eq(memcmp(got, want, size), 0);
     check_eq(write_text("fine"), 4);
     check_peer_reads("fine");
     free(got);
+    free(want);
     disconnect();
     drop_file();
+}
+
+KernelTest(send_file, a_file_cut_short_meanwhile_ends_there)
+{
+    check_changed(UNIX_PEER, MUCH / 2);
+    check_changed(TCP_PEER, MUCH / 2);
+    return 0;
+}
+
+KernelTest(send_file, a_file_that_grows_meanwhile_is_sent_to_its_new_end)
+{
+    check_changed(UNIX_PEER, MUCH + 1000000);
+    check_changed(TCP_PEER, MUCH + 1000000);
     return 0;
 }
 
