@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-# Other parsers of HTTP, if they are there: ouro_http_rivals. llhttp comes as generated C with
-# Debian's node-llhttp, http_parser as the library libhttp-parser-dev.
+# Other parsers of HTTP, if they are there: ouro_http_rivals. llhttp is the library libllhttp-dev,
+# or in Debian 12 generated C within node-llhttp; http_parser is the library libhttp-parser-dev.
+find_library(LLHTTP_LIBRARY llhttp)
 find_path(LLHTTP_SOURCES llhttp.c PATHS /usr/share/llhttp)
 find_path(LLHTTP_HEADERS llhttp.h PATHS /usr/share/include/llhttp)
 find_path(HTTP_PARSER_HEADERS http_parser.h)
 find_library(HTTP_PARSER_LIBRARY http_parser)
-mark_as_advanced(LLHTTP_SOURCES LLHTTP_HEADERS HTTP_PARSER_HEADERS HTTP_PARSER_LIBRARY)
+mark_as_advanced(LLHTTP_LIBRARY LLHTTP_SOURCES LLHTTP_HEADERS HTTP_PARSER_HEADERS
+    HTTP_PARSER_LIBRARY)
 
 # ouro_http_rival(NAME SOURCE...)
 function(ouro_http_rival name)
@@ -28,7 +30,10 @@ function(ouro_http_rival name)
     target_link_libraries(ouro_http_rivals INTERFACE ${target})
 endfunction()
 
-if(LLHTTP_SOURCES AND LLHTTP_HEADERS)
+if(LLHTTP_LIBRARY AND LLHTTP_HEADERS)
+    ouro_http_rival(llhttp)
+    target_link_libraries(ouro_http_rival_llhttp PUBLIC ${LLHTTP_LIBRARY})
+elseif(LLHTTP_SOURCES AND LLHTTP_HEADERS)
     ouro_http_rival(llhttp
         ${LLHTTP_SOURCES}/llhttp.c ${LLHTTP_SOURCES}/api.c ${LLHTTP_SOURCES}/http.c)
 endif()

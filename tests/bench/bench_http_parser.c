@@ -92,9 +92,10 @@ int main(int argc, char **argv)
 {
     static const struct bench_case cases[] = {
         {"http_parser.small", "ns", by_ouro, "llhttp", .rival = by_llhttp, .arg = &small,
-         .package = "node-llhttp", .note = "72 bytes, 2 fields", OLD},
+         .package = "libllhttp-dev or node-llhttp", .note = "72 bytes, 2 fields", OLD},
         {"http_parser.large", "ns", by_ouro, "llhttp", .rival = by_llhttp, .arg = &large,
-         .package = "node-llhttp", .note = "700 bytes as of a browser, 9 fields", OLD},
+         .package = "libllhttp-dev or node-llhttp", .note = "700 bytes as of a browser, 9 fields",
+         OLD},
     };
     return bench_main(argc, argv, "Headers of HTTP requests", cases, BENCH_COUNT(cases));
 }

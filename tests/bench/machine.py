@@ -35,7 +35,9 @@ RIVALS = (
     ("wrk", "wrk", ["wrk", "-v"]),
     ("strace", "strace", ["strace", "-V"]),
     ("cp", "coreutils", ["cp", "--version"]),
-    ("llhttp", "node-llhttp", ["dpkg-query", "-W", "-f", "${Version}", "node-llhttp"]),
+    ("llhttp", "libllhttp-dev or node-llhttp",
+     ["sh", "-c", "dpkg-query -W -f '${Version}' libllhttp-dev 2>&- ||"
+                  " dpkg-query -W -f '${Version}' node-llhttp"]),
     ("http_parser", "libhttp-parser-dev",
      ["dpkg-query", "-W", "-f", "${Version}", "libhttp-parser-dev"]),
 )
