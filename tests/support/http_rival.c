@@ -29,8 +29,9 @@ static const char *method_name(const parser *p)
     return llhttp_method_name((llhttp_method_t)p->method);
 }
 
-#    define NAME "llhttp"
-#    define BIT  LLHTTP
+#    define NAME  "llhttp"
+#    define BIT   LLHTTP
+#    define NEWER (LLHTTP_VERSION_MAJOR > 8)
 #else
 #    include <http_parser.h>
 #    define RIVAL http_rival_http_parser
@@ -49,8 +50,9 @@ static const char *method_name(const parser *p)
     return http_method_str(p->method);
 }
 
-#    define NAME "http_parser"
-#    define BIT  HTTP_PARSER
+#    define NAME  "http_parser"
+#    define BIT   HTTP_PARSER
+#    define NEWER false
 #endif
 
 /* What the callbacks have seen. A piece may come in two, side by side. */
@@ -186,6 +188,7 @@ static size_t parse(const char *bytes, size_t size, unsigned n)
 const struct http_rival RIVAL = {
     .name = NAME,
     .bit = BIT,
+    .newer = NEWER,
     .read = read_one,
     .parse = parse,
 };

@@ -15,6 +15,7 @@ struct http_reading;
 struct http_rival {
     const char *name;
     unsigned bit; /* as in http_examples.h */
+    bool newer;   /* than the version that the examples are about, and may have come closer to us */
 
     /* Whether the bytes begin with a whole request; then what it says, without used and about. */
     bool (*read)(const char *bytes, size_t size, struct http_reading *r);

@@ -11,6 +11,8 @@
 
 #include <errno.h>
 
+#define TOO_LARGE 100 /* CURLE_TOO_LARGE; the headers may be older than the library */
+
 static int64_t errno_of(struct http_easy *e)
 {
     long number = 0;
@@ -76,13 +78,14 @@ static int64_t tls_error(CURLcode code)
     }
 }
 
-/* libcurl says so also of a single line that is too long for it. */
-static int64_t memory_error(struct http_easy *e, const char **ret_why)
+/* For libcurl there is not enough memory, or too much of something: a single line of a header that
+ * is too long is the former for it, and since 8.6 the latter. */
+static int64_t size_error(struct http_easy *e, int64_t otherwise, const char **ret_why)
 {
     curl_off_t sent = 0;
     curl_easy_getinfo(e->curl, CURLINFO_PRETRANSFER_TIME_T, &sent);
     if (!sent || e->in.complete)
-        return -ENOMEM;
+        return otherwise;
     *ret_why = "the header is too large";
     return -EMSGSIZE;
 }
@@ -90,9 +93,11 @@ static int64_t memory_error(struct http_easy *e, const char **ret_why)
 int64_t ouro__http_error(struct http_easy *e, CURLcode code, const char **ret_why)
 {
     *ret_why = *e->error ? e->error : curl_easy_strerror(code);
+    if ((int)code == TOO_LARGE)
+        return size_error(e, -EMSGSIZE, ret_why);
     switch (code) {
     case CURLE_OUT_OF_MEMORY:
-        return memory_error(e, ret_why);
+        return size_error(e, -ENOMEM, ret_why);
     case CURLE_URL_MALFORMAT:
         return -EINVAL;
     case CURLE_COULDNT_RESOLVE_HOST:

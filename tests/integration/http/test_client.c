@@ -707,8 +707,8 @@ static int64_t with_tls(void *arg)
     ouro_http_client_free(c);
     c = client_with(o);
     snprintf(url, sizeof url, "https://localhost:%d/", nginx_tls_1_port(n));
-    many(c, url, 50); /* all but the first waited for what it would speak */
-    check(stats_of(c).connections > 10);
+    many(c, url, 50);                   /* all but the first waited for what it would speak */
+    check(stats_of(c).connections > 1); /* how many depends on how fast they are */
     ouro_http_client_free(c);
     o.http1 = 1;
     c = client_with(o);

@@ -410,10 +410,11 @@ KernelTest(pg_copy, the_other_direction_is_refused)
     return 0;
 }
 
-/* One row at once, and no other for half a minute: what the second one leaves in the server's buffer
- * goes with the third. */
-#define STALLS                                                                    \
-    "COPY (SELECT repeat('x', 20000), pg_sleep(CASE i WHEN 3 THEN 30 ELSE 0 END)" \
+/* One row at once, and no other for half a minute: the second pushes what is left of the first out
+ * of the server's buffer of 8 KiB, and is too small to go before the third. */
+#define STALLS                                                          \
+    "COPY (SELECT repeat('x', CASE i WHEN 2 THEN 6000 ELSE 20000 END)," \
+    " pg_sleep(CASE i WHEN 3 THEN 30 ELSE 0 END)"                       \
     " FROM generate_series(1, 3) i) TO STDOUT"
 
 /* ---- Breaking off ---------------------------------------------------------------------------- */
