@@ -365,7 +365,7 @@ static void run_all(ouro_task_fn *scenario)
         ouro_future *f = ouro_spawn(scenario, NULL);
         int64_t n = ouro_loop_run_until(ouro_loop_current(), f);
         fail_at = 0;
-        usleep(10000); /* a thread that asks for a cancel, abandoned, has a socket still */
+        usleep(20000); /* a thread that asks for a cancel, abandoned, has a socket still */
         check(n == 0 || n == -ENOMEM);
         end();
         ouro_resolve_flush();
