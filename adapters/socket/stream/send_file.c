@@ -30,8 +30,8 @@
 /* What is read at a time. Stays below what malloc(3) maps and unmaps each time. */
 #define SLICE ((size_t)64 * 1024)
 
-/* Less is copied: with 4 KiB that saves a tenth to a quarter of the processor's time, at 16 KiB it
- * takes as long (send.file in tests/bench/bench_send.c). */
+/* Less is copied: with 4 KiB that saves a seventh of the processor's time, at 16 KiB it takes as
+ * long (send.file in tests/bench/bench_send.c). */
 #define LITTLE (16 * 1024)
 
 /* What the page cache has of a file: cachestat(2), Linux 6.5. */
@@ -41,7 +41,7 @@ struct file_write {
     struct ouro__write w;
     char *slice;
     int fd;
-    bool by_copy;    /* the kernel cannot move it by itself */
+    bool by_copy;    /* the kernel cannot move it by itself, or it is too little for that */
     uint64_t offset; /* of the next piece */
     uint64_t end;    /* of the file, when it was last asked */
     uint64_t unread; /* bytes of the file that were asked for, from there on */
